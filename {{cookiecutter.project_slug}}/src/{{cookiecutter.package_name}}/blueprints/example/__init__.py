@@ -1,0 +1,39 @@
+"""An example: temperatures, converted. Read it, then delete it.
+
+What to delete: this folder, its tests, and its lines in ``extensions/__init__.py``.
+"""
+
+from flask import Blueprint, Flask, abort, current_app, request
+from flask.typing import ResponseReturnValue
+
+from ...signals import events
+
+# Degrees Celsius; above the second, physics knows no temperature.
+ABSOLUTE_ZERO = -273.15
+HOTTEST = 1.4e32
+
+bp = Blueprint("example", __name__)
+
+#: Sent when a temperature was converted, with the application as the sender.
+converted = events.signal("converted")
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(bp)
+
+
+@bp.post("/conversions")
+def convert() -> ResponseReturnValue:
+    """Convert ``{"celsius": 20}`` to degrees Fahrenheit and Kelvin."""
+    match request.get_json():
+        case {"celsius": int() | float() as celsius} if ABSOLUTE_ZERO <= celsius <= HOTTEST and not isinstance(
+            celsius, bool
+        ):
+            converted.send(current_app._get_current_object())  # type: ignore[attr-defined]
+            return {
+                "celsius": celsius,
+                "fahrenheit": round(celsius * 9 / 5 + 32, 2),
+                "kelvin": round(celsius - ABSOLUTE_ZERO, 2),
+            }
+        case _:
+            abort(422, f"Send an object with a number, celsius, from {ABSOLUTE_ZERO} to {HOTTEST}.")

@@ -1,0 +1,16 @@
+"""Which version of this package runs."""
+
+import re
+from functools import cache
+
+
+@cache
+def installed_version() -> str | None:
+    """The version that was installed; None where the source runs without being installed."""
+    # Imported here, because it takes its time and not every service asks.
+    from importlib.metadata import distributions
+
+    # Found by its files, since it may have another name. An editable one has a file with the path instead of modules.
+    package = __name__.partition(".")[0]
+    files = re.compile(rf"^{package}(?:\.pth|/version\.py),", re.MULTILINE)
+    return next((found.version for found in distributions() if files.search(found.read_text("RECORD") or "")), None)

@@ -1,0 +1,195 @@
+"""What breaks clients is named; what does not is not."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SCHEMAS: dict[str, Any] = {
+    "In": {
+        "type": "object",
+        "required": ["a"],
+        "properties": {
+            "a": {"type": "string", "maxLength": 9},
+            "b": {"type": "integer", "minimum": 1},
+            "c": {"enum": ["x", "y"]},
+            "d": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "e": {"type": "array", "items": {"$ref": "#/components/schemas/In"}},
+            "f": {"anyOf": [{"$ref": "#/components/schemas/In"}, {"type": "null"}]},
+            "g": {"allOf": [{"$ref": "#/components/schemas/Part"}, {"properties": {"h": {"type": "string"}}}]},
+        },
+    },
+    "Part": {"type": "object", "required": ["i"], "properties": {"i": {"type": "string"}}},
+    "Out": {
+        "type": "object",
+        "required": ["a", "b"],
+        "properties": {
+            "a": {"type": "string", "maxLength": 9},
+            "b": {"type": "integer", "minimum": 1},
+            "c": {"enum": ["x", "y"]},
+            "d": {"type": "number"},
+        },
+    },
+}
+
+
+def ref(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
+CONTRACT: dict[str, Any] = {
+    "openapi": "3.1.1",
+    "paths": {
+        "/things": {
+            "get": {
+                "operationId": "list",
+                "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9}}],
+                "responses": {"200": {"description": "", "content": {"application/json": ref("Out")}}},
+            },
+            "post": {
+                "operationId": "create",
+                "requestBody": {"content": {"application/json": ref("In")}},
+                "responses": {
+                    "201": {
+                        "description": "",
+                        "headers": {"Location": {"schema": {"type": "string"}}},
+                        "content": {"application/json": ref("Out")},
+                    },
+                    "409": {"description": ""},
+                },
+            },
+        },
+        "/other": {"get": {"operationId": "other", "security": [{"a": []}, {"b": []}]}},
+        "/linked": {"$ref": "#/components/pathItems/linked"},
+    },
+    "components": {"schemas": SCHEMAS, "pathItems": {"linked": {"get": {}}}},
+}
+IN, OUT = "components/schemas/In/", "components/schemas/Out/"
+POST, GET = "paths/~things/post/", "paths/~things/get/"
+
+Edit = Callable[[Any], None]
+
+
+def put(path: str, value: object) -> Edit:
+    def edit(contract: Any) -> None:
+        *parts, last = (part.replace("~", "/") for part in path.split("/"))
+        for part in parts:
+            contract = contract[int(part) if isinstance(contract, list) else part]
+        contract[last] = value
+
+    return edit
+
+
+def drop(path: str) -> Edit:
+    def edit(contract: Any) -> None:
+        *parts, last = (part.replace("~", "/") for part in path.split("/"))
+        for part in parts:
+            contract = contract[part]
+        del contract[last]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (drop("paths/~other"), "/other: the path is removed"),
+        (drop("paths/~things/get"), "GET /things: the operation is removed"),
+        (put(GET + "operationId", "all"), "GET /things: the operation is called all, and was list"),
+        (drop(POST + "responses/409"), "POST /things, response 409: the response is removed"),
+        (drop(POST + "responses/201/headers/Location"), "response 201: the header Location is removed"),
+        (put(POST + "responses/201/content", {}), "response 201: application/json is no longer answered"),
+        (put(POST + "requestBody/content", {}), "request body: application/json is no longer accepted"),
+        (put(POST + "requestBody/required", True), "request body: it is required now"),
+        (put(GET + "parameters", []), "query parameter limit: the parameter is removed"),
+        (put(GET + "parameters/0/required", True), "query parameter limit: it is required now"),
+        (put(GET + "parameters/0/schema/maximum", 8), "limit: maximum is narrowed, from 9 to 8"),
+        (put(GET + "parameters/0/schema/type", "string"), "limit: integer is no longer accepted"),
+        (
+            lambda contract: contract["paths"]["/things"]["get"]["parameters"].append(
+                {"name": "q", "in": "query", "required": True, "schema": {}}
+            ),
+            "query parameter q: it is new and required",
+        ),
+        (put(GET + "security", [{"bearer": []}]), "GET /things: bearer is required to be allowed"),
+        (put("paths/~other/get/security", [{"a": [], "b": []}]), "GET /other: a is required to be allowed"),
+        (drop("components/pathItems/linked/get"), "GET /linked: the operation is removed"),
+        (put("components/schemas/Part/required", ["h", "i"]), "request body, g, h: it is required now"),
+        (drop("components/schemas/Part/properties/i"), "request body, g, i: the property is removed"),
+        (
+            put(GET + "parameters", [{"name": "limit", "in": "query", "content": {"": {"schema": {"type": "null"}}}}]),
+            "limit: integer is no longer accepted",
+        ),
+        (put(IN + "required", ["a", "b"]), "request body, b: it is required now"),
+        (
+            lambda contract: contract["components"]["schemas"]["In"].update(
+                required=["a", "z"], properties=SCHEMAS["In"]["properties"] | {"z": {}}
+            ),
+            "request body, z: it is new and required",
+        ),
+        (drop(IN + "properties/b"), "request body, b: the property is removed"),
+        (put(IN + "additionalProperties", False), "request body: further properties are refused now"),
+        (put(IN + "properties/a/maxLength", 8), "request body, a: maxLength is narrowed, from 9 to 8"),
+        (put(IN + "properties/a/minLength", 1), "request body, a: minLength is narrowed, from none to 1"),
+        (put(IN + "properties/b/minimum", 2), "request body, b: minimum is narrowed, from 1 to 2"),
+        (put(IN + "properties/a/pattern", "x"), "request body, a: pattern is x, and was none"),
+        (put(IN + "properties/a/enum", ["x"]), "request body, a: only some values are accepted now"),
+        (put(IN + "properties/c/enum", ["x"]), "request body, c: 'y' is no longer accepted"),
+        (put(IN + "properties/c", {"const": "x"}), "request body, c: 'y' is no longer accepted"),
+        (put(IN + "properties/d", {"type": "string"}), "request body, d: null is no longer accepted"),
+        (put(IN + "properties/a", {"type": "integer"}), "request body, a: string is no longer accepted"),
+        (put(IN + "properties/e/items", {"type": "string"}), "request body, e[]: object is no longer accepted"),
+        (put(IN + "properties/e/maxItems", 3), "request body, e: maxItems is narrowed, from none to 3"),
+        (drop(OUT + "properties/c"), "response 200, c: the property is removed"),
+        (put(OUT + "required", ["a"]), "response 200, b: it may be absent now"),
+        (put(OUT + "properties/a/maxLength", 10), "response 200, a: maxLength is widened, from 9 to 10"),
+        (drop(OUT + "properties/b/minimum"), "response 200, b: minimum is widened, from 1 to none"),
+        (put(OUT + "properties/c/enum", ["x", "y", "z"]), "response 200, c: 'z' is a new value"),
+        (put(OUT + "properties/c", {"type": "string"}), "response 200, c: it may be any value now"),
+        (put(OUT + "properties/b/type", "number"), "response 200, b: it may be number now"),
+        (put(OUT + "properties/a", {"anyOf": [{"type": "string"}, {"type": "null"}]}), "a: it may be null now"),
+    ],
+)
+def test_what_breaks_is_named(api: Callable[[str], Any], edit: Edit, named: str) -> None:
+    new = copy.deepcopy(CONTRACT)
+    edit(new)
+    found = list(api("changes").breaking(CONTRACT, new))
+    assert any(named in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda contract: None,
+        put("paths/~new", {"get": {"responses": {}}}),
+        put("paths/~other/post", {"responses": {}}),
+        put("paths/~other/get/security", [{"a": []}, {"b": []}, {"c": []}]),
+        put("paths/~other/get/security", [{}]),
+        put("components/schemas/Part/properties/j", True),
+        put(POST + "responses/422", {"description": ""}),
+        put(POST + "requestBody/content/text~csv", {}),
+        put(POST + "responses/201/headers/ETag", {}),
+        put(GET + "parameters/0/schema/maximum", 10),
+        put(GET + "parameters/0/schema/type", "number"),
+        put(IN + "required", []),
+        put(IN + "properties/z", {"type": "string"}),
+        put(IN + "properties/a", {"type": ["string", "null"], "maxLength": 9}),
+        put(IN + "properties/a/maxLength", 10),
+        put(IN + "properties/d", {"type": ["string", "null"]}),
+        put(OUT + "properties/e", {"type": ["string", "null"]}),
+        put(IN + "properties/b", {}),
+        put(IN + "properties/b/type", "number"),
+        put(IN + "properties/c/enum", ["y", "x", "z"]),
+        put(OUT + "required", ["a", "b", "c"]),
+        put(OUT + "properties/z", {"type": "string"}),
+        put(OUT + "properties/a/maxLength", 8),
+        put(OUT + "properties/c/enum", ["x"]),
+        put(OUT + "properties/d/type", "integer"),
+        put(OUT + "properties/d/description", "new words"),
+    ],
+)
+def test_what_breaks_nothing_is_not_named(api: Callable[[str], Any], edit: Edit) -> None:
+    new = copy.deepcopy(CONTRACT)
+    edit(new)
+    assert list(api("changes").breaking(CONTRACT, new)) == []

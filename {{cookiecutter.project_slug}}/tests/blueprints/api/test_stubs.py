@@ -1,0 +1,159 @@
+"""Views and schemas from a contract. Making them with the generator itself needs its download; see make stubs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+from flask import Flask
+
+CONTRACT: dict[str, Any] = {
+    "info": {"title": "Shop"},
+    "paths": {
+        "/orders/{order_id}/lines": {
+            "parameters": [{"name": "order_id", "in": "path", "required": True, "schema": {"type": "integer"}}],
+            "get": {
+                "operationId": "listLines",
+                "parameters": [
+                    {"name": "page-size", "in": "query", "schema": {"type": "integer", "maximum": 9, "default": 5}},
+                    {"name": "sort", "in": "query", "schema": {"enum": ["up", "down"]}},
+                    {"name": "from", "in": "query", "required": True, "schema": {"type": "string"}},
+                    {"name": "tags", "in": "query", "schema": {"type": "array", "items": {}, "default": []}},
+                    {"name": "ids", "in": "query", "schema": {"type": "array", "items": {}, "default": [1]}},
+                    {"name": "all", "in": "query", "required": True, "schema": {"type": "boolean"}},
+                ],
+                "responses": {
+                    "200": {
+                        "description": "",
+                        "content": {
+                            "application/json": {
+                                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}}
+                            }
+                        },
+                    },
+                    "409": {"description": ""},
+                },
+            },
+            "put": {
+                "operationId": "put_lines",
+                "summary": "Put lines.",
+                "parameters": [{"name": "If-Match", "in": "header", "schema": {"type": "string"}}],
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Line"}}}},
+                "responses": {
+                    "204": {"description": "", "headers": {"Location": {"description": "Where."}, "ETag": {}}}
+                },
+            },
+        }
+    },
+    "components": {
+        "schemas": {"Line": {"type": "object", "properties": {"part": {"$ref": "#/components/schemas/Line"}}}}
+    },
+}
+
+
+def test_views(api: Callable[[str], Any]) -> None:
+    text = api("stubs").views(CONTRACT, "shop")
+    compile(text, "shop.py", "exec")
+    for line in (
+        '@bp.get("/orders/<int:order_id>/lines")',
+        "@operation(operation_id='listLines', errors=[409])",
+        "def list_lines(order_id: int, query: ListLinesQuery) -> list[Line]:",
+        "class ListLinesQuery(Input):",
+        "    page_size: Annotated[int, Meta(le=9)] = field(name='page-size', default=5)",
+        "    sort: Literal['up', 'down'] | UnsetType = UNSET",
+        "    from_: str = field(name='from')",
+        "    tags: list[Any] = field(default_factory=list)",
+        "    ids: list[Any] = field(default_factory=lambda: [1])",
+        "    all: bool",
+        "@operation(204, etag=True, headers={'Location': 'Where.'})",
+        "def put_lines(order_id: int, json: Line) -> None:",
+        '    """Put lines."""',
+        "from .schemas import Line",
+    ):
+        assert f"{line}\n" in text
+
+
+def test_views_below_the_prefix(api: Callable[[str], Any]) -> None:
+    paths = {f"/api/v1{path}": item for path, item in CONTRACT["paths"].items()}
+    text = api("stubs").views({**CONTRACT, "paths": paths}, "shop")
+    assert 'bp = Blueprint("shop", __name__, url_prefix=PREFIX)' in text
+    assert '@bp.get("/orders/<int:order_id>/lines")' in text
+
+
+def test_views_of_the_memos(app: Flask, api: Callable[[str], Any]) -> None:
+    text = api("stubs").views(api("document").make(app), "memos")
+    compile(text, "memos.py", "exec")
+    assert "def change_memo(memo_id: Annotated[int, Meta(" in text
+    assert "json: MemoPatch) -> Memo:" in text
+
+
+def test_dates_have_a_zone(api: Callable[[str], Any]) -> None:
+    fields = ["a: datetime", "b: datetime | UnsetType", "c: list[datetime]", "d: Annotated[datetime, Meta(title=1)]"]
+    generated = "from datetime import datetime\nfrom msgspec import Struct\n" + "\n".join(fields)
+    text = api("stubs").schemas_of(CONTRACT, generated)
+    assert text.count("datetime, Meta(tz=True") == 4
+    assert "from msgspec import Meta\n" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("listNotes", "list_notes"), ("2fast", "_2fast"), ("class", "class_"), ("init_app", "init_app_"), ("--", "_")],
+)
+def test_names(api: Callable[[str], Any], name: str, called: str) -> None:
+    assert api("stubs").identifier(name) == called
+
+
+def test_names_that_are_the_same(api: Callable[[str], Any]) -> None:
+    paths = {"/a": {"get": {"operationId": "x"}}, "/b": {"get": {"operationId": "X"}}}
+    with pytest.raises(click.ClickException, match="Two operations would be called x"):
+        api("stubs").views({"paths": paths}, "shop")
+
+
+def test_names_of_schemas(api: Callable[[str], Any]) -> None:
+    with pytest.raises(click.ClickException, match="The schema line needs a name as classes have, such as Line"):
+        api("stubs").check_names("from .schemas import Other, line\n", "class Other:\n\nclass Line:\n")
+
+
+def test_lists_of_values_in_place(api: Callable[[str], Any]) -> None:
+    schema = {"properties": {"a": {"enum": [1]}, "b": {"items": [{"properties": {"c": {"enum": [1]}}}]}, "d": {}}}
+    assert set(api("stubs")._choices({"schemas": schema})) == {"a", "b", "c"}
+
+
+def test_schemas(api: Callable[[str], Any]) -> None:
+    generated = "# made by\nfrom msgspec import Struct\n\n\nclass Problem(Struct):\n    x: int\n\n\nclass Line(Struct, kw_only=True):\n    y: int\n"
+    text = api("stubs").schemas_of(CONTRACT, generated)
+    assert "class Line(Input, kw_only=True):\n    y: int\n" in text
+    assert "Problem" not in text
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        ({}, "Any"),
+        ({"type": ["string", "null"]}, "str | None"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "int | None"),
+        ({"allOf": [{"$ref": "#/components/schemas/Line"}]}, "Line"),
+        ({"type": "array", "items": {"type": "number", "minimum": 0}, "maxItems": 2}, "Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=2)]"),
+        ({"type": "object"}, "dict[str, Any]"),
+        (True, "Any"),
+        ({"type": ["null", "integer"], "minimum": 1}, "Annotated[int, Meta(ge=1)] | None"),
+        ({"type": "string", "format": "date-time"}, "Annotated[datetime, Meta(tz=True)]"),
+        ({"enum": ["a", None, 1]}, "Literal['a', None, 1]"),
+        ({"enum": ["a", 1.5, True]}, "Any"),
+    ],
+)  # fmt: skip
+def test_types(api: Callable[[str], Any], schema: Any, kind: str) -> None:
+    assert api("stubs").python_type(schema) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [("order-id", {"application/json": {"schema": {}}}), ("order", {"text/plain": {}})]
+)
+def test_what_cannot_be_a_view(api: Callable[[str], Any], name: str, body: Any) -> None:
+    operation = {
+        "parameters": [{"name": name, "in": "path", "schema": {}}],
+        "requestBody": {"content": body},
+        "responses": {},
+    }
+    with pytest.raises(click.ClickException):
+        api("stubs").views({"info": {}, "paths": {"/orders/{" + name + "}": {"post": operation}}}, "shop")

@@ -1,0 +1,102 @@
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from flask import Flask, current_app
+from flask.testing import FlaskClient
+from werkzeug.exceptions import ServiceUnavailable
+
+Extend = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def extend(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Extend:
+    """Make an application whose extensions are these, each with its ``ready()``: ``extend(database=ping)``."""
+
+    def extend(**checks: Callable[[], object]) -> FlaskClient:
+        modules = [
+            SimpleNamespace(__name__=f"extensions.{name}", init_app=lambda app: None, ready=ready)
+            for name, ready in checks.items()
+        ]
+        monkeypatch.setattr(package.extensions, "load", lambda: modules)
+        return make_app(READY_TIMEOUT=0.2).test_client()
+
+    return extend
+
+
+@pytest.fixture
+def hang() -> Iterator[Event]:
+    """An event that comes when the test has ended."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def fail() -> None:
+    raise ConnectionError("away")
+
+
+def test_alive(client: FlaskClient) -> None:
+    response = client.get("/livez")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_ready(extend: Extend) -> None:
+    # Checks have the application's context.
+    client = extend(database=lambda: current_app.config["SECRET_KEY"])
+    response = client.get("/readyz")
+    assert (response.status_code, response.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
+
+
+def test_what_is_not_ready_is_named(extend: Extend, hang: Event) -> None:
+    response = extend(cache=fail, database=hang.wait, queue=lambda: None).get("/readyz")
+    assert response.status_code == 503
+    assert response.json == {
+        "status": "unavailable",
+        "checks": {"cache": "unavailable", "database": "timed out", "queue": "ok"},
+    }
+
+
+def test_what_everybody_may_know_is_told(extend: Extend) -> None:
+    def starting() -> None:
+        raise ServiceUnavailable("Starting.")
+
+    assert extend(index=starting).get("/readyz").json == {"status": "unavailable", "checks": {"index": "Starting."}}
+
+
+def test_what_hangs_is_not_started_again(extend: Extend, hang: Event) -> None:
+    started = []
+
+    def ready() -> None:
+        started.append(hang)
+        hang.wait()
+
+    client = extend(database=ready)
+    assert client.get("/readyz").status_code == client.get("/readyz").status_code == 503
+    assert len(started) == 1
+
+
+def test_a_check_that_could_not_start_is_started_again(extend: Extend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    client = extend(database=lambda: None)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            client.get("/readyz")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_what_comes_back_is_ready(extend: Extend) -> None:
+    away = [True]
+
+    def ready() -> None:
+        if away:
+            fail()
+
+    client = extend(database=ready)
+    assert client.get("/readyz").status_code == 503
+    away.clear()
+    assert client.get("/readyz").status_code == 200

@@ -1,0 +1,7 @@
+from types import ModuleType
+
+from flask.testing import FlaskClient
+
+
+def test_index(client: FlaskClient, package: ModuleType) -> None:
+    assert client.get("/").json == {"service": package.__name__}
