@@ -1,0 +1,73 @@
+# Everything that is done with this template, a line each: make help
+.DEFAULT_GOAL := help
+.PHONY: help run quick test faults prove check lint format bench pictures reserved clean tidy
+SHELL := /bin/sh
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+# What make bench runs, in order
+BENCH := $(addprefix bench/,serving.py bytecodes.py items.py sql.py starting.py generating.py)
+# uv of the machine, or one in the environment
+UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what to try; ANSWERS="preset=full" answers
+	@rm -rf build/run && mkdir -p build/run
+	@echo 'Generating a service into build/run'
+	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/run $(ANSWERS) >/dev/null
+	@cd build/run/* && PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory run PYTHON="$(PYTHON)" PORT=$(PORT)
+
+quick: $(VENV)/ready tidy ## Run the fast tests, in under two minutes
+	$(BIN)/pytest -n auto -m 'not slow and not faults and not prove' $(ARGS)
+
+test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's
+	$(BIN)/pytest -n auto -m 'not faults and not prove' $(ARGS)
+
+faults: $(VENV)/ready tidy ## Break the production servers in every way that is known, and print what happened
+	$(BIN)/pytest -n 2 --dist loadgroup -rP tests/faults $(ARGS)
+
+prove: $(VENV)/ready tidy ## Run the tests of services with the newest and with the lowest versions that they allow
+	$(BIN)/pytest -n auto -m prove -rP $(ARGS)
+
+check: lint quick ## Run what has to pass before a commit
+
+lint: $(VENV)/ready ## Find what is wrong or badly formatted, in the template and in its tests
+	$(BIN)/ruff check --config pyproject.toml
+	$(BIN)/ruff format --config pyproject.toml --check
+
+format: $(VENV)/ready ## Format, and fix what lint can fix
+	$(BIN)/ruff check --config pyproject.toml --fix
+	$(BIN)/ruff format --config pyproject.toml
+
+bench: $(VENV)/ready tidy ## Measure, and write docs/performance.md; SCRIPTS=bench/sql.py measures only that anew
+	@$(if $(SCRIPTS),,rm -rf build/bench/results)
+	@failed=; for script in $(or $(SCRIPTS),$(BENCH)) bench/report.py; do echo "== $$script"; \
+		PYTHONPATH=tests $(BIN)/python "$$script" || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "Failed:$$failed" >&2; exit 1; }
+
+pictures: $(VENV)/ready tidy ## Take the pictures of the README again, and measure the memory of the presets
+	PYTHONPATH=tests:bench $(BIN)/python docs/pictures.py
+
+reserved: $(VENV)/ready ## Write the names that services may not have into the hook, from what they install
+	$(BIN)/python tests/reserved.py
+
+# What tools have left among the files of the template would be generated with them.
+tidy:
+	@git clean -d --force --quiet -X -- '{{cookiecutter.project_slug}}' 2>/dev/null || true
+
+clean: ## Remove what the commands above have made
+	rm -rf $(VENV) build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/ready: pyproject.toml cookiecutter.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'This needs Python 3.11 or newer: make PYTHON=python3.13' >&2; exit 1; }
+	@echo 'Making the environment in $(VENV)'
+	@test -x $(BIN)/python || if test -x $(UV); then $(UV) venv --quiet --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+	@test -x $(UV) || $(BIN)/pip install --quiet uv
+	@$(UV) pip install --quiet --python $(BIN)/python --group dev uv
+	@$(BIN)/python tests/manifest.py | $(UV) pip install --quiet --python $(BIN)/python --requirements -
+	@touch $@

@@ -1,0 +1,109 @@
+"""cookiecutter.json, read: the tests take their matrix from it and never retype it.
+
+As a program, it prints what all options together install.
+"""
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+TEMPLATE = Path(__file__).parents[1]
+TREE = TEMPLATE / "{{cookiecutter.project_slug}}"
+MANIFEST: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+OPTIONS: dict[str, dict[str, Any]] = MANIFEST["_options"]
+PRESETS: dict[str, dict[str, str]] = MANIFEST["_presets"]
+
+#: The closed questions that choose options, with their answers.
+QUESTIONS: dict[str, list[str]] = {
+    question: MANIFEST["_answers"].get(question, ["no", "yes"])
+    for question in dict.fromkeys(
+        option.get("question", name) for name, option in OPTIONS.items() if not option.get("always")
+    )
+    if question in MANIFEST
+}
+#: The relational databases.
+ENGINES = [answer for answer in QUESTIONS["sql"] if answer != "none"]
+
+
+def default(question: str, preset: str) -> str:
+    """What a preset answers; what it does not say is the default of the question itself."""
+    fallback = re.search(r"get\('\w+', '(\w+)'\) }}$", MANIFEST[question])
+    assert fallback, f"{question} has no default"
+    return PRESETS[preset].get(question, fallback[1])
+
+
+def answers_of(preset: str) -> dict[str, str]:
+    """What a preset answers to all questions that choose options."""
+    return {question: default(question, preset) for question in QUESTIONS}
+
+
+def chosen(answers: dict[str, str]) -> frozenset[str]:
+    """The options that these answers choose, as ``__chosen`` computes them."""
+    direct = {
+        name
+        for name, option in OPTIONS.items()
+        if option.get("always") or answers.get(option.get("question", name)) in ("yes", name)
+    }
+    return frozenset(direct.union(*(OPTIONS[name].get("implies", []) for name in direct)))
+
+
+def allowed(answers: dict[str, str]) -> bool:
+    """Whether every chosen option has what it needs, and nothing that it excludes."""
+    names = chosen(answers)
+    return all(stands(name, names) for name in names)
+
+
+def stands(name: str, chosen: frozenset[str]) -> bool:
+    """Whether an option can stand among others."""
+    option = OPTIONS[name]
+    return chosen.issuperset(option.get("needs", ())) and chosen.isdisjoint(option.get("excludes", ()))
+
+
+def requirements() -> list[str]:
+    """What all options together install, to run and to develop a service."""
+    return [line for option in OPTIONS.values() for key in ("requires", "develops") for line in option.get(key, [])]
+
+
+def is_left_by_tools(path: str) -> bool:
+    """Whether a file in the tree is no part of it: cookiecutter copies whatever lies there."""
+    return bool(re.search(r"(^|/)(__pycache__|\.\w+_cache)/", path))
+
+
+def tree_files() -> list[str]:
+    """The files of the template tree, as paths in it."""
+    paths = [path.relative_to(TREE).as_posix() for path in TREE.rglob("*") if path.is_file()]
+    return sorted(path for path in paths if not is_left_by_tools(path))
+
+
+def parts(path: str) -> list[str]:
+    """The components of a path in the tree that can name an option: the package may be called as it likes."""
+    return [part for part in PurePosixPath(path).parts if "{{" not in part]
+
+
+def stem(part: str) -> str:
+    """The word of a component that decides whose it is."""
+    return part.lstrip(".").split(".")[0].removeprefix("test_").replace("-", "_")
+
+
+def listed(option: dict[str, Any]) -> list[str]:
+    """The paths of the tree that an option lists; a star in them stands for the package."""
+    return [path.replace("*", "{{cookiecutter.package_name}}") for path in option.get("paths", [])]
+
+
+def owners(path: str) -> set[str]:
+    """The options that a path of the tree belongs to; none means that every service has it.
+
+    The rule is written down a second time here, on purpose: the hook is compared with it.
+    """
+    owned = {
+        name
+        for name, option in OPTIONS.items()
+        for folder in listed(option)
+        if PurePosixPath(path).is_relative_to(folder)
+    }
+    return owned | {stem(part) for part in parts(path)} & OPTIONS.keys()
+
+
+if __name__ == "__main__":
+    print(*requirements(), sep="\n")

@@ -1,0 +1,140 @@
+"""A generated service, run for real: its environment, its server, requests to it."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from manifest import OPTIONS
+
+BIN = Path(sys.executable).parent
+START_SECONDS = 30
+LOG_SECONDS = 10
+#: What belongs to the machine and its network, and not to any service.
+MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """The environment of a new user: uv at hand, nothing set for services, no make that runs this."""
+    kept = {name: value for name, value in os.environ.items() if MACHINE.fullmatch(name)}
+    return kept | {"PATH": f"{BIN}:{os.environ['PATH']}"} | variables
+
+
+def run(folder: Path, *command: str, **variables: str) -> str:
+    """Run a command to its end and return what it printed; a status other than 0 is an error that shows it."""
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def prepare(service: Path, routes: str = "") -> None:
+    """Make the environment of a service and add, once, to the module of its main blueprint."""
+    (module,) = service.glob("src/*/blueprints/main/__init__.py")
+    if routes not in module.read_text():
+        module.write_text(module.read_text() + routes)
+    run(service, "make", "--silent", ".venv/ready")
+
+
+def set_up(service: Path) -> None:
+    """Write what the first ``make`` of a service writes, such as its first migration."""
+    run(service, "make", "--silent", "test", "ARGS=--version")
+
+
+def required_settings(folder: Path) -> dict[str, str]:
+    """What production asks for, as the README of the service tells: strong secrets, and what the manifest says to try."""
+    names = re.findall(r"^export (\w+)=", (folder / "README.md").read_text(), re.MULTILINE)
+    settings = [setting for option in OPTIONS.values() for setting in option.get("settings", [])]
+    trials = {setting["name"]: setting["trial"] for setting in settings if "trial" in setting}
+    return {name: trials.get(name) or secrets.token_hex(32) for name in names}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], object], seconds: float) -> float:
+    """Wait for a condition, and return how long that took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"this did not happen within {seconds} s"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+@dataclass
+class Server:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+        """Send a request and return the status and the body."""
+        request = Request(self.url + path, method=method, headers=headers)
+        try:
+            with urlopen(request, timeout=10) as response:
+                return response.status, response.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    def get_many(self, path: str, count: int, at_once: int = 8) -> list[int]:
+        """Send requests from several threads and return their statuses."""
+        with ThreadPoolExecutor(at_once) as pool:
+            return [status for status, _ in pool.map(lambda _: self.get(path), range(count))]
+
+    def await_requests(self, count: int) -> None:
+        """Wait until so many requests are in the log: one is logged when its answer has been sent."""
+        until(lambda: self.log.read_bytes().count(b'"event":"request"') >= count, LOG_SECONDS)
+
+    def log_lines(self) -> list[dict[str, object]]:
+        # As bytes: in a text, a path with U+2028 or U+0085 in it would end a line, which to JSON it does not.
+        return [json.loads(line) for line in self.log.read_bytes().splitlines()]
+
+
+@contextmanager
+def serving(folder: Path, log: Path, command: list[str], **variables: str) -> Iterator[Server]:
+    """Start a server on a free port, wait until it answers, and stop it as an orchestrator would."""
+    port = free_port()
+    environment = clean_environment(HOST="127.0.0.1", PORT=str(port), **variables)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    server = Server(process, f"http://127.0.0.1:{port}", log)
+    try:
+        _wait_until_live(server)
+        yield server
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    finally:
+        with suppress(ProcessLookupError):  # Whoever of its processes is left.
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def _wait_until_live(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if server.get("/livez")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server did not start:\n{server.log.read_text()}")

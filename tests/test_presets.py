@@ -1,0 +1,57 @@
+"""docs/presets/: a page for each preset, whose tree and costs are those of a fresh service."""
+
+import os
+import re
+import tomllib
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from conftest import Service
+from manifest import OPTIONS, PRESETS, TEMPLATE
+
+README = TEMPLATE / "README.md"
+
+
+def tree(files: list[str]) -> str:
+    """The files as a drawn tree, in which ``tests/`` is a line: it mirrors the rest."""
+    shown = [name for name in files if not name.startswith("tests/")]
+    lines, above = [], PurePosixPath()
+    for name in [*sorted(shown, key=lambda name: (name.count("/") == 0, name)), "tests/"]:
+        path = PurePosixPath(name)
+        for depth, folder in enumerate(path.parts[:-1]):
+            if path.parts[: depth + 1] != above.parts[: depth + 1]:
+                lines.append("    " * depth + folder + "/")
+        lines.append("    " * (len(path.parts) - 1) + path.name + ("/" if name.endswith("/") else ""))
+        above = path.parent
+    return "\n".join(lines)
+
+
+def costs(service: Service) -> str:
+    project = tomllib.loads(service.read("pyproject.toml"))["project"]
+    code = [text for name, text in service.texts.items() if name.startswith("src/") and name.endswith(".py")]
+    settings = [setting for name in service.chosen for setting in OPTIONS[name].get("settings", [])]
+    required = sorted(f"`{setting['name']}`" for setting in settings if "required" in setting)
+    tests = sum(name.startswith("tests/") for name in service.files)
+    return "\n".join(
+        [
+            "| What | How much |",
+            "| --- | --- |",
+            f"| Files | {len(service.files)}, {tests} of them tests |",
+            f"| Lines in `src/` | {sum(text.count(chr(10)) for text in code)} |",
+            f"| Direct dependencies | {len(project['dependencies'])} |",
+            f"| Settings | {len(settings)}; production asks for {', '.join(required)} |",
+        ]
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_page_of_a_preset(preset: str, bake: Any) -> None:
+    page = TEMPLATE / f"docs/presets/{preset}.md"
+    service: Service = bake(preset=preset, project_name="Orders")
+    text = re.sub(r"(?<=```text\n)[^`]*(?=\n```)", lambda _: tree(service.files), page.read_text())
+    text = re.sub(r"\| What \|.*?(?=\n\| Memory)", lambda _: costs(service), text, flags=re.DOTALL)
+    if os.environ.get("UPDATE_GOLDEN"):
+        page.write_text(text)
+    assert page.read_text() == text, "UPDATE_GOLDEN=1 make quick writes the tree and the costs"
+    assert f"(docs/presets/{preset}.md)" in README.read_text()

@@ -1,0 +1,34 @@
+"""Services run on every Python that there is here."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import run
+
+# 3.11 is what the other tests run on.
+VERSIONS = ["3.12", "3.13"]
+
+
+def interpreter(version: str) -> str | None:
+    """The path of a Python of this version: one on PATH that really starts, or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for candidate in (shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python"))):
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_make_check(version: str, bake: Any) -> None:
+    python = interpreter(version)
+    if python is None:
+        assert not os.environ.get("CI"), f"CI has to have Python {version}"
+        pytest.skip(f"there is no Python {version} on this machine")
+    service: Path = bake(preset="full", project_name=f"On Python {version}").path
+    run(service, "make", "check", f"PYTHON={python}")
+    assert f"Python {version}." in run(service, ".venv/bin/python", "--version")

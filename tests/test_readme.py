@@ -1,0 +1,129 @@
+"""The READMEs are true: their commands are executed as they are written."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manifest import MANIFEST, OPTIONS, PRESETS, QUESTIONS, TEMPLATE, default
+from running import clean_environment, free_port, required_settings, run, serving
+
+README = TEMPLATE / "README.md"
+
+
+def blocks(text: str, language: str = "sh") -> list[str]:
+    """The fenced code blocks of a Markdown text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def options_table() -> str:
+    """The table of the README, made from the manifest."""
+    lines = [
+        "| Question | Answer | " + " | ".join(PRESETS) + " | What it brings |",
+        "| --- " * (len(PRESETS) + 3) + "|",
+    ]
+    for question, answers in QUESTIONS.items():
+        for answer in answers:
+            if answer in ("no", "none"):
+                continue
+            name = question if answer == "yes" else answer
+            marks = " | ".join("✓" if default(question, preset) == answer else "" for preset in PRESETS)
+            lines.append(f"| `{question}` | `{answer}` | {marks} | {OPTIONS[name]['description']} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_options_is_that_of_the_manifest() -> None:
+    text = README.read_text()
+    written = re.sub(
+        r"(<!-- options: .*?-->\n).*?(<!-- end -->)", rf"\1\n{options_table()}\n\n\2", text, flags=re.DOTALL
+    )
+    if os.environ.get("UPDATE_GOLDEN"):
+        README.write_text(written)
+    assert README.read_text() == written, "UPDATE_GOLDEN=1 make quick writes the table"
+
+
+def test_every_preset_and_question_is_named() -> None:
+    text = README.read_text()
+    assert not [name for name in MANIFEST if not name.startswith("_") and f"`{name}`" not in text and name != "preset"]
+
+
+def test_the_picture_of_the_questions_shows_all_of_them() -> None:
+    count = sum(not name.startswith("_") for name in MANIFEST)
+    assert f"[{count}/{count}]" in (TEMPLATE / "docs/images/questions.svg").read_text(), "make pictures takes it again"
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert "make test\n" in blocks(README.read_text())
+    assert "\nmake test\n" in (TEMPLATE / ".ci/run").read_text()
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the work tree in a new folder, as a fresh clone has them."""
+    folder = tmp_path_factory.mktemp("clone")
+    files = run(TEMPLATE, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    present = [name for name in files if name and (TEMPLATE / name).exists()]
+    archive = subprocess.run(["tar", "-c", *present], cwd=TEMPLATE, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_make_run_starts_a_service_to_try(clone: Path, tmp_path: Path) -> None:
+    """``make run`` in a fresh clone, with nothing but what a new user has, and then what it says to try."""
+    assert "make run\n" in blocks(README.read_text())
+    path = ":".join(folder for folder in os.environ["PATH"].split(":") if ".venv" not in folder)
+    with serving(clone, tmp_path / "log", ["make", "run"], PATH=path) as server:
+        assert b"service" in server.get("/")[1]
+        assert server.get("/nothing-here")[0] == 404
+        printed = server.log.read_text()
+    assert server.url in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None:
+    """The route is added as written and tested; the deployment is done as written and serves."""
+    service: Path = bake(preset=preset, project_name="Orders").path
+    text = (service / "README.md").read_text()
+    route, test = blocks(text, "python")[:2]
+    with (service / "src/orders/blueprints/main/__init__.py").open("a") as module:
+        module.write(f"\n\n{route}")
+    with (service / "tests/blueprints/test_main.py").open("a") as module:
+        module.write(f"\n\n{test}")
+    assert "test_hello" in run(service, "make", "check", "ARGS=-v") + run(service, "make", "test", "ARGS=-v -k hello")
+
+    deploy = next(block for block in blocks(text) if "pip install" in block)
+    for setting in (setting for option in OPTIONS.values() for setting in option.get("settings", [])):
+        if {"required", "trial"} <= setting.keys():
+            deploy = deploy.replace(f"={setting['required']}\n", f"={setting['trial']}\n")
+    run(tmp_path, "uv", "venv", "--seed", "deployed")
+    path = f"{tmp_path / 'deployed/bin'}:{os.environ['PATH']}"
+    assert required_settings(service)
+    with serving(
+        service,
+        tmp_path / "log",
+        ["sh", "-ec", re.sub("^python(?=.* serve$)", "exec python", deploy, flags=re.MULTILINE)],
+        PATH=path,
+    ) as server:
+        assert server.get("/hello/you") == (200, b'{"hello":"you"}')
+    assert server.process.returncode == 0
+
+
+@pytest.mark.slow
+def test_production_names_all_that_is_missing(bake: Any) -> None:
+    service: Path = bake(preset="full").path
+    run(service, "make", "types")
+    done = subprocess.run(
+        [".venv/bin/python", "-m", "flask_service", "serve"],
+        cwd=service,
+        env=clean_environment(PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in required_settings(service))
+    assert "Traceback" not in done.stderr
