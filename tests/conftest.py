@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cookiecutter.environment import StrictEnvironment
 from cookiecutter.main import cookiecutter
 from hypothesis import settings
 from manifest import TEMPLATE, is_left_by_tools
@@ -19,6 +20,19 @@ os.environ.setdefault("UV_EXCLUDE_NEWER", str(datetime.now(UTC).date() - timedel
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+compile_template, compiled = StrictEnvironment.compile, {}
+
+
+def compile_once(self: StrictEnvironment, *source: Any) -> Any:
+    """Compile a template, of which every generation has the same 240: more than half of its time."""
+    key = (self.trim_blocks, self.lstrip_blocks, *self.extensions, *source)
+    if key not in compiled:
+        compiled[key] = compile_template(self, *source)
+    return compiled[key]
+
+
+StrictEnvironment.compile = compile_once  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
