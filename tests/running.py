@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 from manifest import OPTIONS
 
 BIN = Path(sys.executable).parent
-START_SECONDS = 30
-LOG_SECONDS = 10
+START_SECONDS = 60
+LOG_SECONDS = 30
 #: What belongs to the machine and its network, and not to any service.
 MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
 
@@ -89,7 +89,7 @@ class Server:
         """Send a request and return the status and the body."""
         request = Request(self.url + path, method=method, headers=headers)
         try:
-            with urlopen(request, timeout=10) as response:
+            with urlopen(request, timeout=30) as response:
                 return response.status, response.read()
         except HTTPError as error:
             return error.code, error.read()

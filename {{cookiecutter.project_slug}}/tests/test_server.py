@@ -143,7 +143,7 @@ def test_stopped_while_a_worker_starts(more: str, port: int, production: dict[st
             assert server.poll() is None
             sleep(0.05)
         server.terminate()
-        _, logged = server.communicate(timeout=20)
+        _, logged = server.communicate(timeout=30)
     assert server.returncode == 0
     assert not [line for line in map(json.loads, logged.splitlines()) if "exception" in line]
 
@@ -152,7 +152,7 @@ def test_port_in_use(serve: Serve, port: int, package: ModuleType, production: d
     serve()
     command = [sys.executable, "-m", package.__name__, "serve"]
     env = os.environ | production | {"HOST": "127.0.0.1", "PORT": str(port)}
-    second = subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=20)
+    second = subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=30)
     assert second.returncode == 1
     assert "in use" in second.stderr
     assert "Traceback" not in second.stderr
@@ -166,7 +166,7 @@ def test_command(runner: FlaskCliRunner) -> None:
 
 def test_serve_without_settings(package: ModuleType, production: dict[str, str]) -> None:
     command = [sys.executable, "-m", package.__name__, "serve"]
-    refusal = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    refusal = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert refusal.returncode == 1
     assert "Traceback" not in refusal.stderr
     for name in production.keys() - {"APP_ENV"}:
