@@ -380,7 +380,7 @@ def test_installed(out: Path, description: str, author: str) -> None:
     """What was accepted is built, installed and tested."""
     service = generate(out, description=description, author_name=author, package_name="app", preset="full")
     check(service, description, author)
-    run(service.path, "make", "test")
+    run(service.path, "make", "test", "ARGS=tests/test_app.py tests/test_server.py tests/test_imports.py")
     script = "from importlib.metadata import metadata; print(metadata('flask-service').json['summary'])"
     assert one_line(run(service.path, ".venv/bin/python", "-X", "utf8", "-c", script)) == one_line(description)
 
