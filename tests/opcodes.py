@@ -5,8 +5,10 @@ A program of its own, because tracers of coverage and of debuggers are in the wa
 
 import gc
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
+from itertools import repeat
 from types import FrameType
 from typing import Any
 
@@ -47,4 +49,6 @@ def count(app: Flask) -> int:
 
 
 if __name__ == "__main__":
+    # Time stands still, because metrics look longer for the bucket of a request that took longer.
+    time.perf_counter = repeat(0.0).__next__
     print(count(Flask("bare")), count(import_module(sys.argv[1]).create_app({"APP_ENV": "testing"})))

@@ -120,8 +120,7 @@ def test_what_is_not_configured_costs_nothing(bake: Any) -> None:
     """Not a bytecode, in a service that has it, beside one that has it not."""
 
     def count(**answers: str) -> int:
-        # Metrics look for the bucket of the time that a request took, so that a slow one takes more.
-        service: Path = bake(preset="full", sql="none", metrics="no", **answers).path
+        service: Path = bake(preset="full", sql="none", **answers).path
         environment = os.environ | {"PYTHONPATH": str(service / "src")}
         command = [sys.executable, OPCODES, "flask_service"]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
