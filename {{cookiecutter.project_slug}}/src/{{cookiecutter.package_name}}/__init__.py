@@ -5,9 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from . import config as configuration
-from . import errors, extensions, json_provider, logs, middleware, request, server
-from .blueprints import health, main
+from . import core, modules
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -16,17 +14,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     :param config: settings that override those of the environment.
     :raises ConfigError: naming every setting that is missing or wrong.
     """
-    app = Flask(__name__, static_folder=None)
-    app.config.from_mapping(configuration.load(config))
-    app.json = json_provider.Provider(app)
-    logs.init_app(app)
-    errors.init_app(app)
-    request.init_app(app)
-    middleware.init_app(app)
-    server.init_app(app)
-    for extension in extensions.load():
-        extension.init_app(app)
-    app.register_blueprint(health.bp)
-    # The next blueprint goes here.
-    app.register_blueprint(main.bp)
+    app = Flask(__name__)
+    listed = modules.load()
+    # Settings, logs, errors, security headers, probes, the server: what every service needs.
+    core.init_app(app, listed, config)
+    # modules.py lists what follows: extensions, then your blueprints.
+    for module in listed:
+        core.start(app, module)
     return app

@@ -8,6 +8,4 @@ from blinker import Namespace
 
 events = Namespace()
 
-#: Sent once by ``serve``, in the main process and before its first worker, with the application as
-#: the sender and ``address`` (str) and ``workers`` (int).
-serving = events.signal("serving")
+# The next signal goes here, such as: order_paid = events.signal("order_paid")

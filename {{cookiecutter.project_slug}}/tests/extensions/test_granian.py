@@ -11,7 +11,7 @@ FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
 
 
 def test_proxies_have_to_strip_underscores(make_app: Callable[..., Flask], package: ModuleType) -> None:
-    with pytest.raises(package.env.ConfigError, match="PROXY_STRIPS_UNDERSCORES: Must be true"):
+    with pytest.raises(package.core.settings.ConfigError, match="PROXY_STRIPS_UNDERSCORES: Must be true"):
         make_app(TRUSTED_PROXIES=1)
 
 

@@ -37,7 +37,7 @@ def test_time_outs(extension: ModuleType) -> None:
 
 def test_a_missing_driver(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(import_module("sys").modules, "pymysql", None)
-    with pytest.raises(package.env.ConfigError, match="pip install pymysql"):
+    with pytest.raises(package.core.settings.ConfigError, match="pip install pymysql"):
         make_app(DATABASE_URL="mysql://host/name")
 
 

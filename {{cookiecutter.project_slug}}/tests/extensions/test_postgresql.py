@@ -37,12 +37,12 @@ def test_time_outs(extension: ModuleType) -> None:
 
 def test_a_missing_driver(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(import_module("sys").modules, "psycopg", None)
-    with pytest.raises(package.env.ConfigError, match=r"pip install 'psycopg\[binary\]'"):
+    with pytest.raises(package.core.settings.ConfigError, match=r"pip install 'psycopg\[binary\]'"):
         make_app(DATABASE_URL="postgresql://host/name")
 
 
 def test_a_parameter_that_there_is_not(make_app: Callable[..., Flask], package: ModuleType) -> None:
-    with pytest.raises(package.env.ConfigError, match='DATABASE_URL: invalid connection option "foo"'):
+    with pytest.raises(package.core.settings.ConfigError, match='DATABASE_URL: invalid connection option "foo"'):
         make_app(DATABASE_URL="postgresql://host/name?foo=bar")
 
 

@@ -247,12 +247,12 @@ def test_where_nobody_listens(make_app: MakeApp, memos: Any, database_url: str, 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle://host/name", "://", "sqlite+other:///x", "sqlite://host:port/x"])
 def test_a_wrong_url_is_refused(make_app: MakeApp, package: ModuleType, url: str) -> None:
-    with pytest.raises(package.env.ConfigError, match=r"DATABASE_URL: .*://|DATABASE_URL: .*:////"):
+    with pytest.raises(package.core.settings.ConfigError, match=r"DATABASE_URL: .*://|DATABASE_URL: .*:////"):
         make_app(DATABASE_URL=url)
 
 
 def test_a_refusal_tells_no_password(make_app: MakeApp, package: ModuleType) -> None:
-    with pytest.raises(package.env.ConfigError) as refusal:
+    with pytest.raises(package.core.settings.ConfigError) as refusal:
         make_app(DATABASE_URL="oracle://user:hunter2@host/name")
     assert "hunter2" not in str(refusal.value)
 
@@ -261,7 +261,7 @@ def test_production_needs_an_address(
     make_app: MakeApp, package: ModuleType, production: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
-    with pytest.raises(package.env.ConfigError, match="DATABASE_URL: Set it to the address of the database"):
+    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: Set it to the address of the database"):
         make_app(**production)
 
 
@@ -284,7 +284,7 @@ def test_processes_that_begin_at_once(extension: ModuleType, tmp_path: Path) -> 
         first.execute("BEGIN EXCLUSIVE")
         timer = Timer(0.2, first.execute, ["COMMIT"])
         timer.start()
-        extension.embedded._connect(second, None)
+        extension.lite._connect(second, None)
         timer.join()
         assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -329,10 +329,10 @@ def test_query_tags(
     with app.app_context():
         engine = extension.db.engines["read"]
         sa.event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
-        package.logs.request_id.set(identity)
+        package.core.logs.request_id.set(identity)
         with engine.connect() as connection:
             assert connection.execute(sa.text("SELECT :a"), {"a": "x"}).scalar() == "x"
-        package.logs.request_id.set("")
+        package.core.logs.request_id.set("")
         with engine.connect() as connection:
             connection.execute(sa.select(1))
     assert seen[-2].replace("%%", "%").endswith(f"/*request_id='{tag}'*/")

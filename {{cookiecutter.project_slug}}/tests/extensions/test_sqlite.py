@@ -49,5 +49,5 @@ def test_it_is_what_production_expects(
     make_app: Callable[..., Flask], production: dict[str, str], monkeypatch: pytest.MonkeyPatch, package: ModuleType
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
-    with pytest.raises(package.env.ConfigError, match="sqlite:////folder/name"):
+    with pytest.raises(package.core.settings.ConfigError, match="sqlite:////folder/name"):
         make_app(**production)

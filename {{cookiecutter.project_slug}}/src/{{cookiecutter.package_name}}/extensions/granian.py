@@ -20,10 +20,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import click
 from flask import Flask
 
-from .. import server
+from ..core import server
 
 if TYPE_CHECKING:
-    from ..env import Env
+    from ..core.settings import Env
 
 #: What Granian itself writes for each request, whatever the process environment says.
 REQUEST_KEYS = {

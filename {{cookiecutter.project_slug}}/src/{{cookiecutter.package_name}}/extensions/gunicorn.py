@@ -16,7 +16,7 @@ from typing import Any
 
 from flask import Flask
 
-from .. import server
+from ..core import server
 
 MEMORY = Path("/dev/shm")  # noqa: S108
 

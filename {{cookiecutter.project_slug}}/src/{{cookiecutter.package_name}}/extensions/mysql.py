@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from ..env import ConfigError
+from ..core.settings import ConfigError
 
 #: What it is called everywhere; the last two are what SQLAlchemy calls it.
 SCHEMES = ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"]

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
-from ..env import ConfigError
+from ..core.settings import ConfigError
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, has_app_context
 
-from ..version import installed_version
+from .version import installed_version
 
 if TYPE_CHECKING:
     from sentry_sdk._types import DataCollectionUserOptions, SamplingContext
     from sentry_sdk.types import Event, Hint
 
-    from ..env import Env
+    from ..core.settings import Env
 
 #: Seconds that the last errors have to be sent when the process ends.
 FLUSH_TIMEOUT = 2.0

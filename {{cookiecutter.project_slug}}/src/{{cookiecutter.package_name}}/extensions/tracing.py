@@ -19,15 +19,15 @@ import structlog
 from flask import Flask, current_app, got_request_exception
 from structlog.typing import EventDict, WrappedLogger
 
-from .. import logs
-from ..version import installed_version
+from ..core import logs
+from .version import installed_version
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.sampling import Sampler
 
-    from ..env import Env
+    from ..core.settings import Env
 
 SAMPLERS = ["always_on", "always_off", "traceidratio"]
 SAMPLERS += [f"parentbased_{name}" for name in SAMPLERS]

@@ -1,9 +1,9 @@
 """An example: temperatures, converted. Read it, then delete it.
 
-What to delete: this folder, its tests, and its lines in ``extensions/__init__.py``.
+What to delete: this folder, its tests, and its lines in ``modules.py``.
 """
 
-from flask import Blueprint, Flask, abort, current_app, request
+from flask import Blueprint, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
 from ...signals import events
@@ -16,10 +16,6 @@ bp = Blueprint("example", __name__)
 
 #: Sent when a temperature was converted, with the application as the sender.
 converted = events.signal("converted")
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
 
 
 @bp.post("/conversions")

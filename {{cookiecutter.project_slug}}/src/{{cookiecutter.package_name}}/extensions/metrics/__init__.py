@@ -22,13 +22,13 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import WWWAuthenticate
 
-from ...signals import serving
+from ...core.server import serving
 from .processes import Scrape, mark_main_process, remove_abandoned
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from ...env import Env
+    from ...core.settings import Env
 
 #: Other methods are counted together: clients can send any word as one.
 METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
@@ -61,7 +61,6 @@ def init_app(app: Flask) -> None:
     app.extensions["middleware"].observers.append(observer)
     app.wsgi_app = observer.wrap(app.wsgi_app)  # type: ignore[method-assign]
     measure(app, observer.measure)
-    app.register_blueprint(bp)
     app.extensions["probes"].add("/metrics")
     serving.connect(share, app)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

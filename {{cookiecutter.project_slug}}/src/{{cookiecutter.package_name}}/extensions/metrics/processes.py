@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from ...version import installed_version
+from ..version import installed_version
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

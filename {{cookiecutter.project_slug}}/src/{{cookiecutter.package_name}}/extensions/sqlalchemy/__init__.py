@@ -5,7 +5,7 @@ transaction that ends with ``commit()``. Read with ``db.find(Model, key)`` and `
 have connections of their own without transactions: each statement is one round trip. Both sessions
 end with the request. https://docs.sqlalchemy.org/en/21/orm/quickstart.html
 
-What differs between databases is in ``embedded.py``, and for a server in the extension of its name:
+What differs between databases is in ``lite.py``, and for a server in the extension of its name:
 ``SCHEMES``, how its URLs begin; ``options(url, config, read_only)``, what ``create_engine`` is given;
 ``listen(engine, config, read_only)``; and ``unavailable(error)``, whether it is away or the statement wrong.
 """
@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 import structlog
+from blinker import Namespace
 from flask import Flask, current_app
 from flask.globals import app_ctx
 from flask.typing import ResponseReturnValue
@@ -28,20 +29,19 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine import URL, Engine
 from werkzeug.exceptions import ServiceUnavailable
 
-from ... import extensions
-from ...logs import request_id
-from ...signals import events
-from . import embedded, migrations
+from ... import modules
+from ...core.logs import request_id
+from . import lite, migrations
 
 if TYPE_CHECKING:
-    from ...env import Env
+    from ...core.settings import Env
 
 #: Seconds after which who was answered 503 may try again.
 RETRY_AFTER = 5
 
 #: Sent when a request is answered 503 because of the database, with the application as the sender and
 #: ``reason`` (str): ``away``, or ``busy`` if no connection was free.
-database_unavailable = events.signal("database_unavailable")
+database_unavailable = Namespace().signal("database_unavailable")
 
 Model = TypeVar("Model")
 
@@ -113,7 +113,7 @@ class Database(SQLAlchemy):
 
     def migrating(self) -> Engine:
         """An engine for migrations, which wait for no lock, but take as long as they take, and may break foreign keys."""
-        if embedded.in_memory(self.engine.url):
+        if lite.in_memory(self.engine.url):
             return self.engine
         return sa.create_engine(**_options({**current_app.config, "DATABASE_TIMEOUT": None}), poolclass=sa.NullPool)
 
@@ -141,12 +141,12 @@ def config(env: "Env") -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     url = sa.make_url(app.config["DATABASE_URL"])
-    if _database(url) is embedded and _servers() and app.config["APP_ENV"] not in ("development", "testing"):
+    if _database(url) is lite and _servers() and app.config["APP_ENV"] not in ("development", "testing"):
         structlog.get_logger().warning("embedded_database", servers=[*_servers()])
     write = _options(app.config) | _pool(app.config)
     binds = {}
     # A database in memory is its one connection.
-    if not embedded.in_memory(url):
+    if not lite.in_memory(url):
         # With AUTOCOMMIT there is nothing to begin, and so nothing to roll back.
         autocommit = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_reset_on_return": None}
         binds["read"] = _options(app.config, read_only=True) | _pool(app.config) | autocommit
@@ -184,7 +184,7 @@ def _options(config: Mapping[str, Any], read_only: bool = False) -> dict[str, An
 
 
 def _pool(config: Mapping[str, Any]) -> dict[str, Any]:
-    if embedded.in_memory(sa.make_url(config["DATABASE_URL"])):
+    if lite.in_memory(sa.make_url(config["DATABASE_URL"])):
         return {"poolclass": sa.StaticPool}
     return {
         "poolclass": sa.QueuePool,
@@ -200,7 +200,7 @@ def _pool(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listen(engine: Engine, config: Mapping[str, Any], read_only: bool) -> None:
     _database(engine.url).listen(engine, config, read_only)
-    if _database(engine.url) is not embedded:
+    if _database(engine.url) is not lite:
         event.listen(engine, "checkout", _check_idle)
     if config["DATABASE_QUERY_TAGS"]:
         event.listen(engine, "before_cursor_execute", _tag, retval=True)
@@ -246,11 +246,11 @@ def _answer(error: Exception) -> ResponseReturnValue:
 
 def _servers() -> dict[str, ModuleType]:
     """The modules of servers, by the schemes of their URLs."""
-    return {scheme: module for module in extensions.load() for scheme in getattr(module, "SCHEMES", [])}
+    return {scheme: module for module in modules.load() for scheme in getattr(module, "SCHEMES", [])}
 
 
 def _database(url: URL) -> ModuleType:
-    return _servers().get(url.drivername, embedded)
+    return _servers().get(url.drivername, lite)
 
 
 def _example() -> str:
@@ -263,6 +263,6 @@ def _problem(text: str) -> str:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         return f"Must be a URL, such as {_example()}"
-    if url.drivername not in [*_servers(), *embedded.SCHEMES]:
+    if url.drivername not in [*_servers(), *lite.SCHEMES]:
         return f"This service was not made for {url.drivername}. For example: {_example()}"
     return ""

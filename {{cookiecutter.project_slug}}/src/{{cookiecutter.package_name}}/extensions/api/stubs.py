@@ -19,7 +19,7 @@ import click
 
 from .changes import resolve
 from .contract import JSON, PREFIX
-from .document import ALWAYS, METHODS
+from .openapi import ALWAYS, METHODS
 
 GENERATOR = "datamodel-code-generator>=0.89,<0.90"
 OPTIONS = [

@@ -6,18 +6,22 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
+from blinker import Namespace
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from .signals import serving
-
 if TYPE_CHECKING:
-    from .env import Env
+    from .settings import Env
+
+#: Sent once by ``serve``, in the main process and before its first worker, with the application as
+#: the sender and ``address`` (str) and ``workers`` (int).
+serving = Namespace().signal("serving")
 
 #: Open connections of a worker, idle ones included; further ones wait.
 CONNECTIONS = 1024
@@ -61,13 +65,15 @@ def serve() -> None:
 
 def load() -> Flask:
     """Make the application of a worker process; a failure, once it is logged, ends the worker with status 3."""
-    from . import create_app
+    # The package that this one is in: the service.
+    create_app = import_module(__name__.rpartition(".core.")[0]).create_app
 
     try:
-        return create_app()
+        app: Flask = create_app()
     except Exception:  # noqa: BLE001 (whatever it is, it ends the worker)
         structlog.get_logger().exception("worker_failed")
         sys.exit(3)
+    return app
 
 
 def _is_address(text: str) -> bool:

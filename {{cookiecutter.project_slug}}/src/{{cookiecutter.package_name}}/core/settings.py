@@ -3,12 +3,16 @@
 By hand, because libraries that do it take longer to import than everything else that is always on.
 """
 
+import os
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import ModuleType
 from typing import Any, TypeVar
 
 import click
+from flask.helpers import get_debug_flag
 
 #: Bytes of a secret; a shorter key weakens the HMAC-SHA256 that it is used for.
 #: https://datatracker.ietf.org/doc/html/rfc7518#section-3.2
@@ -22,6 +26,30 @@ Value = TypeVar("Value")
 
 class ConfigError(click.ClickException):
     """Settings are missing or wrong. Flask's command line prints the message and no traceback."""
+
+
+def load(modules: Iterable[ModuleType], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read and validate the settings of modules: ``create_app(config)``, the environment, ``.env``, defaults.
+
+    :param modules: those that have ``config(env)`` are asked for their settings.
+    :param overrides: values that override those of the environment. Names that are no settings of this
+        service, such as Flask's own, are taken as they are.
+    :raises ConfigError: naming every setting that is missing or wrong.
+    """
+    overrides = dict(overrides or {})
+    env = Env(ChainMap(overrides, dict(os.environ)))
+    config = {
+        "APP_ENV": env.name,
+        "TESTING": env.name == "testing",
+        "SECRET_KEY": env.secret("SECRET_KEY"),
+    }
+    for module in modules:
+        if callable(read := getattr(module, "config", None)):
+            config |= read(env)
+    if env.production and (overrides.get("DEBUG") or get_debug_flag()):
+        env.refuse("FLASK_DEBUG", "Must be unset in production: it shows the source code to everybody.")
+    env.check()
+    return config | {name: value for name, value in overrides.items() if name not in env.read}
 
 
 class Env:

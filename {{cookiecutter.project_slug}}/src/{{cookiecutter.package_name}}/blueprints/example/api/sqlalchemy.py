@@ -1,6 +1,6 @@
 """The example with a database: notes, from their table to their contract. Read it, then delete it.
 
-What to delete: this file, its tests, and its line in ``extensions/__init__.py``. Then ``make openapi``,
+What to delete: this file, its tests, and its line in ``modules.py``. Then ``make openapi``,
 and a migration.
 """
 
@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Flask, abort, url_for
+from flask import Blueprint, abort, url_for
 from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ....extensions.api.contract import PREFIX, Input, changes, match, operation
+from ....extensions.api.paging import Next, Page, after, page
 from ....extensions.sqlalchemy import Base, Moment, db
-from ..contract import PREFIX, Input, changes, match, operation
-from ..paging import Next, Page, after, page
 
 bp = Blueprint("notes", __name__, url_prefix=PREFIX)
 
@@ -56,10 +56,6 @@ class NoteOut(Struct):
 class NoteList(Struct):
     items: list[NoteOut]
     next: Next
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
 
 
 @bp.get("/notes")

@@ -23,7 +23,7 @@ from . import errors
 from .logs import request_id
 
 if TYPE_CHECKING:
-    from .env import Env
+    from .settings import Env
 
 #: A caller's request id is kept if it looks like one; anything else could forge log lines.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")

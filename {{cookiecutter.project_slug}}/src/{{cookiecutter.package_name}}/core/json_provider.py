@@ -7,8 +7,13 @@ answers with 400. https://github.com/ijl/orjson
 from typing import Any
 
 import orjson
+from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.sansio.response import Response
+
+
+def init_app(app: Flask) -> None:
+    app.json = Provider(app)
 
 
 class Provider(DefaultJSONProvider):

@@ -1,17 +1,17 @@
 """The example as a resource of the API: its types are its checks and its documentation.
 
-What to delete: this folder, its tests, and its line in ``extensions/__init__.py``; then ``make
+What to delete: this folder, its tests, and its line in ``modules.py``; then ``make
 openapi``.
 """
 
 from typing import Annotated
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, current_app
 from msgspec import Meta, Struct
 
-from ...example import ABSOLUTE_ZERO, HOTTEST, converted
-from ..contract import PREFIX, Input, operation
-from ..paging import Next, Page, after, page
+from ....extensions.api.contract import PREFIX, Input, operation
+from ....extensions.api.paging import Next, Page, after, page
+from .. import ABSOLUTE_ZERO, HOTTEST, converted
 
 Celsius = Annotated[float, Meta(ge=ABSOLUTE_ZERO, le=HOTTEST, description="Degrees Celsius.", examples=[20])]
 
@@ -31,10 +31,6 @@ class Conversion(Struct):
 class Table(Struct):
     items: list[Conversion]
     next: Next
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
 
 
 @bp.post("/conversions")

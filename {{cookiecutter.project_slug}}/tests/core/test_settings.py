@@ -10,8 +10,8 @@ from flask import Flask
 
 
 def refusal(package: ModuleType, **config: Any) -> str:
-    with pytest.raises(package.env.ConfigError) as error:
-        package.config.load(config)
+    with pytest.raises(package.core.settings.ConfigError) as error:
+        package.core.settings.load(package.core.LAYERS, config)
     return str(error.value)
 
 
@@ -80,12 +80,14 @@ def test_what_is_no_text_is_refused(package: ModuleType, monkeypatch: pytest.Mon
 
 
 def test_strong_secret_is_kept(package: ModuleType, production: dict[str, str]) -> None:
-    assert package.config.load(production)["SECRET_KEY"] == production["SECRET_KEY"]
+    assert package.core.settings.load(package.core.LAYERS, production)["SECRET_KEY"] == production["SECRET_KEY"]
 
 
 def test_random_secret_in_development(package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first, second = (package.config.load({"APP_ENV": "development"})["SECRET_KEY"] for _ in range(2))
+    first, second = (
+        package.core.settings.load(package.core.LAYERS, {"APP_ENV": "development"})["SECRET_KEY"] for _ in range(2)
+    )
     assert first != second
     assert min(len(first), len(second)) >= 32
 
@@ -94,12 +96,12 @@ def test_override_beats_environment_beats_file_beats_default(
     package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert package.config.load({"APP_ENV": "development"})["PORT"] == 8000
+    assert package.core.settings.load(package.core.LAYERS, {"APP_ENV": "development"})["PORT"] == 8000
     Path(".env").write_text("PORT=8001\n")
-    assert package.config.load({"APP_ENV": "development"})["PORT"] == 8001
+    assert package.core.settings.load(package.core.LAYERS, {"APP_ENV": "development"})["PORT"] == 8001
     monkeypatch.setenv("PORT", "8002")
-    assert package.config.load({"APP_ENV": "development"})["PORT"] == 8002
-    assert package.config.load({"APP_ENV": "development", "PORT": 8003})["PORT"] == 8003
+    assert package.core.settings.load(package.core.LAYERS, {"APP_ENV": "development"})["PORT"] == 8002
+    assert package.core.settings.load(package.core.LAYERS, {"APP_ENV": "development", "PORT": 8003})["PORT"] == 8003
 
 
 @pytest.mark.parametrize("name", ["production", "testing"])
@@ -108,11 +110,11 @@ def test_file_is_read_in_development_only(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("PORT=8001\n")
-    assert package.config.load(production | {"APP_ENV": name})["PORT"] == 8000
+    assert package.core.settings.load(package.core.LAYERS, production | {"APP_ENV": name})["PORT"] == 8000
 
 
 def test_app_has_the_whole_configuration(make_app: Callable[..., Flask], package: ModuleType) -> None:
-    config = package.config.load({"APP_ENV": "testing", "SECRET_KEY": "tested"})
+    config = package.core.settings.load(package.core.LAYERS, {"APP_ENV": "testing", "SECRET_KEY": "tested"})
     assert config.items() <= make_app(SECRET_KEY="tested").config.items()
 
 
@@ -126,8 +128,8 @@ def test_example_file_names_every_setting(
             read.add(key)
             return super().get(key, default)
 
-    monkeypatch.setattr(package.config, "ChainMap", Recording)
-    package.config.load({"APP_ENV": "testing"})
+    monkeypatch.setattr(package.core.settings, "ChainMap", Recording)
+    package.core.settings.load(package.core.LAYERS, {"APP_ENV": "testing"})
     example = (pytestconfig.rootpath / ".env.example").read_text()
     assert set(re.findall("^#([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)) == read, ".env.example names other settings"
     readme = (pytestconfig.rootpath / "README.md").read_text()

@@ -234,7 +234,7 @@ def test_mistakes_of_views_show_in_tests(app: Flask, api: Callable[[str], Any]) 
 
 
 def test_views_that_make_no_contract(app: Flask, api: Callable[[str], Any]) -> None:
-    contract, document = api("contract"), api("document")
+    contract, document = api("contract"), api("openapi")
 
     def undocumented() -> str:
         return ""
@@ -269,4 +269,4 @@ def test_types_that_share_a_name(app: Flask, api: Callable[[str], Any]) -> None:
     bp.get("/other")(contract.operation()(other))
     app.register_blueprint(bp)
     with pytest.raises(contract.ContractError, match="Memo"):
-        api("document").make(app)
+        api("openapi").make(app)

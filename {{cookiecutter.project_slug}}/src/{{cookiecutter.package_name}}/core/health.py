@@ -17,10 +17,8 @@ from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from ... import extensions
-
 if TYPE_CHECKING:
-    from ...env import Env
+    from .settings import Env
 
 bp = Blueprint("health", __name__)
 
@@ -35,7 +33,7 @@ def collect(state: BlueprintSetupState) -> None:
     state.app.extensions["probes"] |= {"/livez", "/readyz"}
     state.app.extensions["health"] = {
         (name := module.__name__.rpartition(".")[2]): Check(name, module.ready)
-        for module in extensions.load()
+        for module in state.app.extensions["modules"]
         if hasattr(module, "ready")
     }
 

@@ -26,10 +26,10 @@ from flask import Flask
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .redaction import Redaction
-from .signals import serving
+from .server import serving
 
 if TYPE_CHECKING:
-    from .env import Env
+    from .settings import Env
 
 #: What JSON leaves as it is, and some readers take for the end of a line or for a command to a terminal.
 CONTROLS = re.compile("[\x80-\x9f\u2028\u2029]")

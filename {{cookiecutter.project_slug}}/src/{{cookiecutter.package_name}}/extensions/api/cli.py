@@ -8,7 +8,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from . import document
+from . import openapi as document
 from .contract import ContractError
 
 openapi = AppGroup("openapi", help="The contract of the API: openapi.json.")

@@ -17,7 +17,7 @@ from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
 if TYPE_CHECKING:
-    from .env import Env
+    from .settings import Env
 
 
 #: A name, or an IPv4 address; with a dot before it, all names below it as well.
@@ -40,8 +40,6 @@ def config(env: "Env") -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    #: Paths that machines ask again and again, and by the address of this process: of health, for example.
-    app.extensions["probes"] = set()
     # A redirect to the path with one slash would lead to whatever host the client has named.
     app.url_map.merge_slashes = False
     app.request_class = Request

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def module(package: ModuleType) -> ModuleType:
-    return import_module(".version", package.__name__)
+    return import_module(".extensions.version", package.__name__)
 
 
 def test_the_version_that_was_installed(module: ModuleType) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from flask import Blueprint, Flask, current_app
 from flask.typing import ResponseReturnValue
 
-from . import cli, document
+from . import cli
+from . import openapi as document
 from .contract import JSON, PREFIX
 
 #: For the page and its own files only. https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
@@ -23,7 +24,6 @@ documentation = Blueprint("documentation", __name__, static_folder="static", sta
 
 
 def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
     app.cli.add_command(cli.openapi)
 
 

@@ -127,7 +127,7 @@ def make_memos(contract: Any, paging: Any) -> Blueprint:
 @pytest.fixture
 def api(package: ModuleType) -> Callable[[str], Any]:
     """Import a module of the API by its name."""
-    return lambda name: import_module(f"{package.__name__}.blueprints.api.{name}")
+    return lambda name: import_module(f"{package.__name__}.extensions.api.{name}")
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_views_below_the_prefix(api: Callable[[str], Any]) -> None:
 
 
 def test_views_of_the_memos(app: Flask, api: Callable[[str], Any]) -> None:
-    text = api("stubs").views(api("document").make(app), "memos")
+    text = api("stubs").views(api("openapi").make(app), "memos")
     compile(text, "memos.py", "exec")
     assert "def change_memo(memo_id: Annotated[int, Meta(" in text
     assert "json: MemoPatch) -> Memo:" in text

@@ -102,7 +102,7 @@ def test_no_proxy_is_trusted(app: Flask, client: FlaskClient) -> None:
 def test_trusted_proxy(package: ModuleType) -> None:
     app = Flask("proxied")
     app.config.update(TRUSTED_PROXIES=1, TRUSTED_PROXY_HEADERS=["for", "proto"])
-    package.middleware.init_app(app)
+    package.core.middleware.init_app(app)
     app.add_url_rule("/caller", view_func=caller)
     response = app.test_client().get("/caller", headers=FORWARDED)
     assert response.json == {"address": "192.0.2.1", "url": "https://localhost/"}

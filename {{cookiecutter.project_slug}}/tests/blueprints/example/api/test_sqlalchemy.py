@@ -52,7 +52,7 @@ def test_what_was_stored_is_answered(
     client: FlaskClient, note: TestResponse, package: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes right after the commit."""
-    example = import_module(".blueprints.api.example.sqlalchemy", package.__name__)
+    example = import_module(".blueprints.example.api.sqlalchemy", package.__name__)
     session = example.db.session
     commit = session.commit
 

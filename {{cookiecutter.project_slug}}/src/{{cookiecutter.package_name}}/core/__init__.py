@@ -1,0 +1,35 @@
+"""What every service needs and no owner has to read. It imports nothing of the service outside this folder."""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from flask import Flask
+
+from . import errors, health, json_provider, logs, middleware, requests, server, settings
+
+#: In the order in which they start.
+LAYERS = [json_provider, logs, errors, requests, middleware, health, server]
+
+
+def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str, Any] | None = None) -> None:
+    """Read the settings of all modules into ``app.config``, and start the layers that every service has.
+
+    :param modules: those that ``start`` is going to start: their settings and their readiness count.
+    :param config: settings that override those of the environment.
+    :raises ConfigError: naming every setting that is missing or wrong.
+    """
+    app.config.from_mapping(settings.load([*LAYERS, *modules], config))
+    app.extensions["modules"] = list(modules)
+    #: Paths that machines ask again and again, and by the address of this process: health checks, metrics.
+    app.extensions["probes"] = set()
+    for layer in LAYERS:
+        start(app, layer)
+
+
+def start(app: Flask, module: ModuleType) -> None:
+    """Start a module: its ``init_app``, then its blueprint."""
+    if hasattr(module, "init_app"):
+        module.init_app(app)
+    if hasattr(module, "bp"):
+        app.register_blueprint(module.bp)
