@@ -22,6 +22,8 @@ QUESTIONS: dict[str, list[str]] = {
     )
     if question in MANIFEST
 }
+#: The options that every service has: what is theirs is never removed.
+ALWAYS = {name for name, option in OPTIONS.items() if option.get("always")}
 #: The relational databases.
 ENGINES = [answer for answer in QUESTIONS["sql"] if answer != "none"]
 
@@ -92,7 +94,7 @@ def listed(option: dict[str, Any]) -> list[str]:
 
 
 def owners(path: str) -> set[str]:
-    """The options that a path of the tree belongs to; none means that every service has it.
+    """The options that a path of the tree belongs to. A path that every service has belongs to ``core``, or to none.
 
     The rule is written down a second time here, on purpose: the hook is compared with it.
     """

@@ -43,7 +43,7 @@ def run(folder: Path, *command: str, **variables: str) -> str:
 
 def prepare(service: Path, routes: str = "") -> None:
     """Make the environment of a service and add, once, to the module of its main blueprint."""
-    (module,) = service.glob("src/*/blueprints/main/__init__.py")
+    (module,) = service.glob("src/*/blueprints/main.py")
     if routes not in module.read_text():
         module.write_text(module.read_text() + routes)
     run(service, "make", "--silent", ".venv/ready")

@@ -55,7 +55,7 @@ PLANTED = (
         "deploy/kubeconfig",
     ),
     *("src/*/.env", "src/*/id_ed25519", "src/*/server.pem", "src/*/server.key", "src/*/development.sqlite"),
-    *("src/*/blueprints/.netrc", "src/*/blueprints/main/old.sqlite3"),
+    *("src/*/blueprints/.netrc", "src/*/blueprints/old.sqlite3"),
 )
 #: Who runs it, and where data that are to stay belong.
 UID, DATA = 10001, "/var/lib/service"
@@ -154,7 +154,7 @@ def check_files(image: Image, folder: Path) -> None:
     for path in folder.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path
     code = {name for name in members if name.startswith("venv/")}
-    assert any(name.endswith("/blueprints/main/__init__.py") for name in code)
+    assert any(name.endswith("/blueprints/main.py") for name in code)
     for name in code:
         if name.endswith(".py"):
             start, _, module = name.rpartition("/")

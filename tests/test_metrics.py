@@ -23,7 +23,7 @@ from running import Server, prepare, required_settings, run, serving, until
 ROUTES = """
 import time
 
-from ...extensions.sqlalchemy import db
+from ..extensions.sqlalchemy import db
 
 
 @bp.get("/bug")

@@ -14,10 +14,10 @@ README = TEMPLATE / "README.md"
 
 
 def tree(files: list[str]) -> str:
-    """The files as a drawn tree, in which ``tests/`` is a line: it mirrors the rest."""
-    shown = [name for name in files if not name.startswith("tests/")]
+    """The files as a drawn tree, in which ``core/`` and ``tests/`` are a line each: nobody has to read the one first."""
+    shown = {re.sub(r"^(src/\w+/core|tests)/.*", r"\1/", name) for name in files}
     lines, above = [], PurePosixPath()
-    for name in [*sorted(shown, key=lambda name: (name.count("/") == 0, name)), "tests/"]:
+    for name in sorted(shown, key=lambda name: ("/" not in name, name)):
         path = PurePosixPath(name)
         for depth, folder in enumerate(path.parts[:-1]):
             if path.parts[: depth + 1] != above.parts[: depth + 1]:

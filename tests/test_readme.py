@@ -89,7 +89,7 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
     service: Path = bake(preset=preset, project_name="Orders").path
     text = (service / "README.md").read_text()
     route, test = blocks(text, "python")[:2]
-    with (service / "src/orders/blueprints/main/__init__.py").open("a") as module:
+    with (service / "src/orders/blueprints/main.py").open("a") as module:
         module.write(f"\n\n{route}")
     with (service / "tests/blueprints/test_main.py").open("a") as module:
         module.write(f"\n\n{test}")

@@ -33,7 +33,7 @@ with sqlalchemy.create_engine(url.set(drivername=driver)).connect() as connectio
 def new_version(old: Path, folder: Path, model: str) -> Path:
     """Copy a service, change its model, and make the migration, as its README tells."""
     new = Path(shutil.copytree(old, folder, ignore=shutil.ignore_patterns(".venv", "*.sqlite*")))
-    module = next(new.glob("src/*/blueprints/main/__init__.py"))
+    module = next(new.glob("src/*/blueprints/main.py"))
     text = module.read_text().replace(KEY, model).replace("mark = Mark()", 'mark = Mark(note="new")')
     text = text.replace('{"id": found.id}', '{"id": found.id, "note": found.note}')
     module.write_text(text.replace("from sqlalchemy.orm", "from sqlalchemy import Text\nfrom sqlalchemy.orm"))

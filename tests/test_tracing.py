@@ -28,8 +28,8 @@ from urllib.request import Request, urlopen
 from flask import request
 from sqlalchemy import text
 
-from ...extensions import tracing
-from ...extensions.sqlalchemy import db
+from ..extensions import tracing
+from ..extensions.sqlalchemy import db
 
 
 @bp.get("/call")
