@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -31,6 +32,7 @@ from manifest import (
     tree_files,
 )
 from packaging.requirements import Requirement
+from running import run
 
 CORE_FILES = TEMPLATE / "tests/core_files.txt"
 ASKED = [name for name in MANIFEST if not name.startswith("_")]
@@ -280,6 +282,27 @@ def test_options_leave_their_marks_and_no_others(service: Service) -> None:
     for name in settings(service.chosen):
         assert f"#{name}=" in service.read(".env.example")
         assert f"| `{name}` |" in service.read("README.md")
+
+
+#: Makes the application of a service, and prints the settings that it reads.
+READS = """
+from PACKAGE import create_app
+from PACKAGE.core.settings import Env
+
+made, init = [], Env.__init__
+Env.__init__ = lambda self, *values: (made.append(self), init(self, *values))[1]
+create_app({"APP_ENV": "testing"})
+print(*made[0].read)
+"""
+
+
+@pytest.mark.parametrize("case", ["full", *(case for case in CASES if re.match("full (sql|server)=", case))])
+def test_every_setting_is_told(case: str, bake: Callable[..., Service]) -> None:
+    """What the code reads is what the manifest says, and so what ``.env.example`` and the README name."""
+    service = bake(**CASES[case])
+    code = READS.replace("PACKAGE", service.answers["package_name"])
+    read = run(service.path, sys.executable, "-Bc", code, PYTHONPATH=str(service.path / "src")).split()
+    assert set(read) == settings(service.chosen)
 
 
 def distributions(names: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The package under test. Fixtures of the template are in ``fixtures/``; your own go here."""
+"""Your fixtures go here. Those of the template are in ``fixtures/``, and every test can use them."""
 
 from types import ModuleType
 

@@ -1,6 +1,15 @@
+"""The application as a whole, whatever its routes are: these tests ask ``/livez`` alone."""
+
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from subprocess import Popen
+from threading import Barrier
+from types import ModuleType
+from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from flask import Flask, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -12,14 +21,15 @@ def test_two_apps_side_by_side(make_app: Callable[..., Flask]) -> None:
     assert small.config["MAX_CONTENT_LENGTH"] == 10
     assert large.config["MAX_CONTENT_LENGTH"] == 20
     assert small.secret_key != large.secret_key
-    assert small.test_client().get("/").status_code == large.test_client().get("/").status_code == 200
+    assert small.test_client().get("/livez").status_code == large.test_client().get("/livez").status_code == 200
 
 
 def test_mounted_under_a_prefix(app: Flask) -> None:
-    app.add_url_rule("/where", view_func=lambda: url_for("main.index"))
     client = Client(DispatcherMiddleware(NotFound(), {"/prefix": app}))
-    assert client.get("/prefix/where").text == "/prefix/"
-    assert client.get("/where").status_code == 404
+    assert client.get("/prefix/livez").status_code == 200
+    assert client.get("/livez").status_code == 404
+    with app.test_request_context(base_url="http://localhost/prefix/"):
+        assert url_for("health.livez") == "/prefix/livez"
 
 
 def test_settings_of_flask_pass(make_app: Callable[..., Flask]) -> None:
@@ -29,6 +39,38 @@ def test_settings_of_flask_pass(make_app: Callable[..., Flask]) -> None:
     assert app.config["ANYTHING"] == [1, 2]
 
 
-def test_served_to_what_speaks_http(live_server: str) -> None:
-    with urlopen(f"{live_server}/livez", timeout=10) as response:  # noqa: S310
-        assert response.status == 200
+def test_a_setting_of_a_running_app(app: Flask, live_server: str) -> None:
+    """Each test has an application of its own: what a test sets is gone in the next one."""
+    app.config["TRUSTED_HOSTS"] = ["example.com"]
+    with pytest.raises(OSError, match="400"):
+        urlopen(f"{live_server}/", timeout=10)  # noqa: S310
+
+
+def test_requests_at_the_same_time(app: Flask, live_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, inner = Barrier(2, timeout=10), app.wsgi_app
+
+    def wait_for_the_other(*request: Any) -> Any:
+        both.wait()
+        return inner(*request)
+
+    def ask(path: str) -> int:
+        with urlopen(live_server + path, timeout=20) as response:  # noqa: S310
+            return int(response.status)
+
+    monkeypatch.setattr(app, "wsgi_app", wait_for_the_other)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(ask, ["/livez", "/livez"])) == [200, 200]
+
+
+def test_the_module_for_servers(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "testing")
+    app = import_module(f"{package.__name__}.wsgi").app
+    assert app.test_client().get("/livez").status_code == 200
+
+
+def test_the_production_server(serve: Callable[..., Popen[bytes]], fetch: Callable[..., tuple[int, str]]) -> None:
+    """It starts with settings for production, answers and stops: the one test that starts the server."""
+    server = serve()
+    assert fetch("/livez") == (200, '{"status":"ok"}')
+    server.terminate()
+    assert server.wait(timeout=30) == 0

@@ -1,4 +1,4 @@
-"""The application factory: everything that this service consists of, in the order in which it starts."""
+"""The application factory: what this service consists of, in the order in which it starts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +9,16 @@ from . import core, modules
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make one application; any number of them live side by side in a process.
+    """Make an application. A process can have several of them.
 
     :param config: settings that override those of the environment.
     :raises ConfigError: naming every setting that is missing or wrong.
     """
     app = Flask(__name__)
     listed = modules.load()
-    # Settings, logs, errors, security headers, probes, the server: what every service needs.
+    # What every service needs: settings, logs, errors, security headers, probes, the server.
     core.init_app(app, listed, config)
-    # modules.py lists what follows: extensions, then your blueprints.
+    # What modules.py lists: the extensions that were chosen, then your own modules.
     for module in listed:
         core.start(app, module)
     return app

@@ -1,7 +1,7 @@
-"""The settings of this service itself; each extension has its own in its module.
+"""The settings of this service itself; each extension has its own settings in its module.
 
-A setting comes from ``create_app(config)``, else from the environment, else (in development) from ``.env``, else from
-its default. https://12factor.net/config
+The value of a setting comes from ``create_app(config)``, or else from the environment, or else (in development) from
+``.env``, or else it is the default. https://12factor.net/config
 """
 
 from typing import Any
@@ -10,10 +10,11 @@ from .core.settings import Env
 
 
 def config(env: Env) -> dict[str, Any]:
-    """Read the settings; ``current_app.config`` then has them.
+    """Read the settings into ``current_app.config``.
 
     ``env`` reads ``text``, ``integer``, ``number``, ``flag``, ``names`` and ``secret``, and collects what is wrong.
     """
     return {
         # Your settings go here, and into .env.example: "GREETING": env.text("GREETING", "hello"),
+        # Headers of every response, for example for HTML pages: "RESPONSE_HEADERS": {"Content-Security-Policy": "..."},
     }

@@ -1,13 +1,17 @@
-"""The modules that this service starts, in order: the one list.
+"""The list of what this service starts, in order.
 
-A module is named by its path in the package. It may have ``config(env)``, which returns its settings;
-``init_app(app)``; ``bp``, a blueprint; and ``ready()``, which raises while something that it needs is away.
+A module is named by its path in the package. It may have:
+
+- ``config(env)``, which returns its settings, as in ``config.py``;
+- ``init_app(app)``, which runs once for each application: in the main process, in each worker, in commands, in tests;
+- ``bp``, a blueprint, which is registered after that;
+- ``ready()``, which raises while the service cannot answer requests. ``/readyz`` calls it.
 """
 
 from importlib import import_module
 from types import ModuleType
 
-#: What was chosen when the service was generated. ``make update`` adds and removes lines here.
+#: The options that were chosen. ``make update`` changes this list: do not write into it.
 CHOSEN: list[str] = [
 {% for name, option in cookiecutter._options.items() if name in cookiecutter.__chosen.split() %}
 {% for module in option.get('modules', []) if not (module.split('.') | select('in', cookiecutter._options) | reject('in', cookiecutter.__chosen.split()) | list) %}
@@ -16,7 +20,7 @@ CHOSEN: list[str] = [
 {% endfor %}
 ]
 
-#: Your own. A new blueprint, or an extension of your own, is a line here; ``make update`` never changes this list.
+#: Your modules: a new blueprint or extension is a line here. ``make update`` never changes this list.
 OWN = [
     "config",
     "blueprints.main",

@@ -1,11 +1,11 @@
-"""Signals: what happens in this service, for whoever wants to know.
+"""Signals: events of this service, for every module that wants to know of them.
 
-Declare an event here, send it where it happens, connect to it where it matters: neither side
-imports the other. https://blinker.readthedocs.io/
+Declare an event here, send it where it happens, and connect to it where it matters: neither of the two modules imports
+the other. https://blinker.readthedocs.io/
 """
 
 from blinker import Namespace
 
 events = Namespace()
 
-# The next signal goes here, such as: order_paid = events.signal("order_paid")
+# Your next signal goes here: order_paid = events.signal("order_paid")

@@ -1,4 +1,4 @@
-"""The application, for servers that want an object and not a factory: the one module that makes it when imported."""
+"""The application, for servers that import an object: the only module that makes an application when it is imported."""
 
 from . import create_app
 

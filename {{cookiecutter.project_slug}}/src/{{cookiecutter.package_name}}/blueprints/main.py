@@ -1,4 +1,4 @@
-"""What this service is for: its routes."""
+"""What this service is for: its routes. README.md, "What you change first", has an example of each change."""
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
@@ -12,4 +12,8 @@ def index() -> ResponseReturnValue:
     return {"service": current_app.name}
 
 
-# The next route goes here.
+# Your next route goes here. A blueprint can also have:
+# - a command, which `flask main NAME` runs: @bp.cli.command("name")
+# - a function that runs before every request of the service, such as a login: @bp.before_app_request. Let the paths in
+#   current_app.extensions["probes"] pass. There, structlog.contextvars.bind_contextvars adds a field to log lines.
+# - an answer of its own to an error: @bp.app_errorhandler. An HTTPException with a dictionary `members` needs none.
