@@ -41,11 +41,16 @@ def run(folder: Path, *command: str, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-def prepare(service: Path, routes: str = "") -> None:
-    """Make the environment of a service and add, once, to the module of its main blueprint."""
+def add(service: Path, routes: str) -> None:
+    """Add, once, to the module of the main blueprint of a service."""
     (module,) = service.glob("src/*/blueprints/main.py")
     if routes not in module.read_text():
         module.write_text(module.read_text() + routes)
+
+
+def prepare(service: Path, routes: str = "") -> None:
+    """Make the environment of a service, and add to its main blueprint."""
+    add(service, routes)
     run(service, "make", "--silent", ".venv/ready")
 
 

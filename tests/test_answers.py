@@ -366,7 +366,7 @@ def test_package_names(out: Path, name: str) -> None:
     """Those of options and of fixtures are as good as any, and their formatting is right."""
     service = generate(out, package_name=name, preset="full")
     assert service.chosen > {"metrics", "example"}
-    assert f"src/{name}/extensions/metrics/__init__.py" in service.files
+    assert f"src/{name}/extensions/metrics.py" in service.files
     run(service.path, "ruff", "check", "--no-cache")
     run(service.path, "ruff", "format", "--check", "--no-cache")
 

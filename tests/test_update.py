@@ -97,7 +97,7 @@ def test_toggles_and_stages(template: Path, tmp_path: Path, service: Path) -> No
     assert files(service) == files(fresh)
     assert public_answers(service) == public_answers(fresh)
     assert run("git", "diff", "--name-only", cwd=service).stdout == ""
-    assert "extensions/metrics/__init__.py" in run("git", "diff", "--cached", "--name-only", cwd=service).stdout
+    assert "extensions/metrics.py" in run("git", "diff", "--cached", "--name-only", cwd=service).stdout
     commit(service)
     assert "There is nothing to update." in make_update(service).stdout
     assert run("git", "status", "--porcelain", cwd=service).stdout == ""
@@ -128,7 +128,7 @@ def test_uv_only_in_the_services_environment(service: Path) -> None:
     assert run("sh", "-c", "command -v uv", cwd=service, check=False, PATH=path).returncode
     make_update(service, '{"metrics": "no"}', PATH=path)
     assert (service / ".venv/bin/uv").is_file()
-    assert not list(service.glob("src/*/extensions/metrics/__init__.py"))
+    assert not list(service.glob("src/*/extensions/metrics.py"))
 
 
 @pytest.mark.slow
@@ -251,7 +251,7 @@ CONFLICTS = {
         '    "extensions.metrics",\n    "orders",\n',
     ),
     # Deleted by the update, edited here.
-    "src/flask_service/extensions/metrics/__init__.py": ("METHODS = {", 'METHODS = {"PURGE", '),
+    "src/flask_service/extensions/metrics.py": ("METHODS = {", 'METHODS = {"PURGE", '),
 }
 
 
@@ -263,7 +263,7 @@ def test_edits_of_what_is_switched_off_conflict(service: Path, name: str) -> Non
     done = make_update(service, '{"metrics": "no"}', check=False)
     assert done.returncode
     deleted = " (deleted by the template, changed by you: git rm it, or git add to keep it)"
-    note = deleted if "metrics" in Path(name).parts else ""
+    note = deleted if name.endswith("/metrics.py") else ""
     assert f"or give up: git reset --hard\n{name}{note}\n" in done.stderr
     assert CONFLICTS[name][1].strip().splitlines()[-1] in (service / name).read_text()
     assert name in run("git", "diff", "--name-only", "--diff-filter=U", cwd=service).stdout
@@ -276,7 +276,7 @@ def test_edits_of_what_is_switched_off_conflict(service: Path, name: str) -> Non
 @pytest.mark.slow
 def test_a_deleted_file(service: Path) -> None:
     """What the update changes in it is a conflict; what it would delete too is none."""
-    run("git", "rm", "--quiet", ".env.example", "src/flask_service/extensions/metrics/__init__.py", cwd=service)
+    run("git", "rm", "--quiet", ".env.example", "src/flask_service/extensions/metrics.py", cwd=service)
     commit(service)
     done = make_update(service, '{"metrics": "no"}', check=False)
     assert done.returncode

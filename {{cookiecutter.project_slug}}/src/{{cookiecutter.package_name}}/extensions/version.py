@@ -11,6 +11,5 @@ def installed_version() -> str | None:
     from importlib.metadata import distributions
 
     # Found by its files, since it may have another name. An editable one has a file with the path instead of modules.
-    package = __name__.partition(".")[0]
-    files = re.compile(rf"^{package}(?:\.pth|/version\.py),", re.MULTILINE)
+    files = re.compile(rf"^{__name__.partition('.')[0]}(/__init__\.py|\.pth),", re.MULTILINE)
     return next((found.version for found in distributions() if files.search(found.read_text("RECORD") or "")), None)

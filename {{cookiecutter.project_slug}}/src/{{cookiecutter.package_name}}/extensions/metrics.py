@@ -1,0 +1,153 @@
+"""Metrics for Prometheus: how many requests, and how long they take, by route.
+
+``/metrics`` asks for ``METRICS_TOKEN`` as a bearer token; without one, which production refuses, it
+answers this machine alone. https://prometheus.github.io/client_python/multiprocess/
+"""
+
+import os
+import platform
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache, partial
+from hmac import compare_digest
+from multiprocessing.util import Finalize
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import WWWAuthenticate
+
+from ..core.server import serving
+from .version import installed_version
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from ..core.settings import Env
+
+#: Other methods are counted together: clients can send any word as one.
+METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+#: Upper bounds in seconds; each is about twice the one before, from a view that reads a cache to one that hangs.
+BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+bp = Blueprint("metrics", __name__)
+
+
+def config(env: "Env") -> dict[str, Any]:
+    token = env.secret("METRICS_TOKEN") if env.production else env.text("METRICS_TOKEN", "")
+    # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    if not re.fullmatch("[A-Za-z0-9._~+/-]*=*", token):
+        env.refuse("METRICS_TOKEN", "Only letters, digits and . _ ~ + / - can be sent as a bearer token.")
+    return {"METRICS_TOKEN": token}
+
+
+def init_app(app: Flask) -> None:
+    # Imported here, because they read the process environment.
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+
+    # In a worker, values are kept in files: the main process had imported this before it made the folder for them.
+    if values.ValueClass is values.MutexValue:
+        values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+    app.extensions["metrics"] = registry = CollectorRegistry()
+    gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
+    gauge("service_workers", "Worker processes that are alive.").set(1)
+    gauge("service_threads", "Requests that they can answer at the same time.").set(app.config["WEB_THREADS"])
+    Counter("service_workers_started", "Worker processes that were started.", registry=registry).inc()
+    info = gauge("service_info", "What runs.", ["version", "python"], multiprocess_mode="livemax")
+    # Set when it is asked for, because looking up the version takes longer than a start should.
+    app.extensions["measures"] = [
+        lambda: info.labels(installed_version() or "unknown", platform.python_version()).set(1)
+    ]
+    in_progress = gauge("http_requests_in_progress", "Requests that are being answered, the one that asks included.")
+    requests = Counter("http_requests", "Requests.", ["method", "route", "status"], registry=registry)
+    durations = Histogram(
+        "http_request_duration_seconds",
+        "Seconds until a response was sent.",
+        ["method", "route"],
+        registry=registry,
+        buckets=BUCKETS,
+    )
+    inner: Callable[..., Iterable[bytes]] = app.wsgi_app
+
+    # ``labels`` is the expensive part of counting. Its values are bounded: routes and not paths, known methods only.
+    @lru_cache(1000)
+    def of(method: str, route: str, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
+        method = method if method in METHODS else "other"
+        return requests.labels(method, route, status).inc, durations.labels(method, route).observe
+
+    def begin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        in_progress.inc()
+        try:
+            return inner(environ, start_response)
+        except BaseException:  # There is no response that could end.
+            in_progress.dec()
+            raise
+
+    def end(method: str, route: str, status: int, seconds: float) -> None:
+        in_progress.dec()
+        count, observe = of(method, route, status)
+        count()
+        observe(seconds)
+
+    app.wsgi_app = begin  # type: ignore[method-assign]
+    app.extensions["middleware"].observers.append(end)
+    app.extensions["probes"].add("/metrics")
+    serving.connect(share, app)
+
+
+def measure(app: Flask, function: Callable[[], object]) -> None:
+    """Have gauges set when this process is scraped, to what only it can tell, such as the size of a cache in memory.
+
+    One worker answers a scrape; of the others it tells what they measured when they were last scraped themselves.
+    """
+    function()
+    app.extensions["measures"].append(function)
+
+
+def share(app: Flask, **_: object) -> None:
+    """Make the folder through which worker processes share their values; it goes when the server ends."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="metrics-")
+    # What ``atexit`` knows is called by forked workers as well, which would take the folder from the others.
+    Finalize(None, rmtree, args=(folder, True), exitpriority=1)
+
+
+@bp.get("/metrics")
+def metrics() -> ResponseReturnValue:
+    """Answer in Prometheus's text format."""
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    if not _allowed():
+        abort(401, www_authenticate=WWWAuthenticate("bearer"))
+    for function in current_app.extensions["measures"]:
+        function()
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    registry = _of_all_workers(folder) if folder else current_app.extensions["metrics"]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _allowed() -> bool:
+    if token := current_app.config["METRICS_TOKEN"]:
+        given = request.authorization
+        return bool(given and given.type == "bearer" and compare_digest((given.token or "").encode(), token.encode()))
+    return request.remote_addr in ("127.0.0.1", "::1")
+
+
+def _of_all_workers(folder: str) -> "CollectorRegistry":
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+    # No server has a hook for workers that were killed.
+    for pid in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob("gauge_live*.db")}:
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            with suppress(FileNotFoundError):  # Another worker, which is scraped as well, was faster.
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
