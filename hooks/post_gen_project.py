@@ -1,7 +1,10 @@
-"""Remove what belongs to options that were not chosen: docs/adding-an-option.md tells the rule."""
+"""Remove what belongs to options that were not chosen, by the rule of docs/adding-an-option.md, and record the template."""
 
 import json
 import os
+import re
+import subprocess
+from contextlib import suppress
 
 answers = json.loads({{cookiecutter | jsonify | jsonify}})
 chosen = answers["__chosen"].split()
@@ -21,6 +24,51 @@ for folder, _, files in os.walk(".", topdown=False):
     if not os.listdir(folder):
         os.rmdir(folder)
 
-if "_output_dir" in answers:  # cookiecutter, and not an update by cruft
+
+def find_template():
+    """Return the template's folder, the address to clone it from, and what git or an archive says about the commit."""
+    folder, address, said = answers["_repo_dir"], "", ""
+    if not os.path.isabs(folder):
+        # Relative to where cookiecutter was started. While a hook runs, cookiecutter is in the template itself.
+        here = f"/proc/{os.getppid()}/cwd"
+        folder = os.path.realpath(here if os.path.exists(here) else os.path.join(os.environ.get("PWD", ""), folder))
+    with suppress(OSError):  # Without git, or in a folder of another kind, nothing is said.
+        if not os.path.exists(os.path.join(folder, ".git")):
+            with open(os.path.join(folder, ".git_archival.txt"), encoding="utf-8") as file:
+                return folder, address, file.read()
+        address = folder
+        if answers["_template"] != answers["_repo_dir"]:
+            # Cookiecutter cloned what may have been an abbreviation. A password stays out of the record.
+            with open(os.path.join(folder, ".git", "config"), encoding="utf-8") as file:
+                url = re.search(r"^\s*url = (.*)", file.read(), re.MULTILINE)[1]
+            address = re.sub(r"^(https?://)[^/]*@|^(ssh://[^/:@]*):[^/@]*(?=@)", r"\1\2", url)
+        git = ["git", "--no-optional-locks", "-C", folder, "--git-dir=.git", "--work-tree=.", "status"]
+        generated = ["cookiecutter.json", "hooks", "templates", "??cookiecutter*"]
+        command = [*git, "--porcelain=v2", "--branch", "--", *generated]
+        # A hook of git's that starts cookiecutter has variables which name another repository.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+    return folder, address, said
+
+
+def record():
+    """Write .cruft.json, from which `make update` and cruft know the template, its commit and the answers."""
+    folder, address, said = find_template()
+    commit = re.search(r"^(?:# branch\.oid|node:) ([0-9a-f]{40,})$", said, re.MULTILINE)
+    if not commit:
+        print(f"`make update` will not work: git finds no commit in {folder}.")
+        return
+    if re.search("^[12u?] ", said, re.MULTILINE):
+        print("The template has changes that are not committed: `make update` would take them for yours.")
+    context = {name: answer for name, answer in answers.items() if not name.startswith("_")}
+    context |= {"_template": address, "_commit": commit[1]}
+    made = {"template": address, "commit": commit[1], "checkout": answers["_checkout"]}
+    made |= {"context": {"cookiecutter": context}, "directory": None}
+    with open(".cruft.json", "w", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(made, ensure_ascii=False, indent=2) + "\n")
+
+
+if "_output_dir" in answers:  # cookiecutter itself: cruft and update.py write records of their own
+    record()
     print(f"Made {answers['project_slug']}. Next, in its folder:")
     print("git init -b main && git add . && git commit -m 'As generated' && make run")

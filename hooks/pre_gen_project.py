@@ -10,7 +10,8 @@ from contextlib import suppress
 
 # The only form in which answers come in here: whatever they hold, this is one literal of Python's.
 answers = json.loads({{cookiecutter | jsonify | jsonify}})
-asked = {name: str(value) for name, value in answers.items() if not name.startswith("_")}
+given = {name: value for name, value in answers.items() if not name.startswith("_")}
+asked = {name: str(value) for name, value in given.items()}
 
 # The answers that closed questions allow. An option with no question is one itself.
 options = answers["_options"]
@@ -46,7 +47,9 @@ def problems():
     """Yield a line for each answer that is refused, saying what to answer instead."""
     for name, text in asked.items():
         check = closed_problem if name in closed else text_problem
-        if problem := check(name, text):
+        # YAML and JSON have values that are no text. Cookiecutter turns only numbers into text.
+        untyped = None if isinstance(given[name], str) else "write a text, in quotes"
+        if problem := untyped or check(name, text):
             yield f"{name}={shown(text)}: {problem}."
     yield from needs()
 

@@ -58,8 +58,8 @@ class Service:
         return self.texts[path]
 
     def __contains__(self, mark: str) -> bool:
-        """Whether a text stands in a path or in a file; ``.cruft.json`` names everything."""
-        return any(mark in path or mark in text for path, text in self.texts.items() if path != ".cruft.json")
+        """Whether a text stands in a path or in a file."""
+        return any(mark in path or mark in text for path, text in self.texts.items())
 
 
 def typed(text: str) -> str:
@@ -84,6 +84,8 @@ def generate(folder: Path, template: Path = TEMPLATE, hooks: bool = True, **answ
     )
     context = json.loads((replay / f"{template.name}.json").read_text())
     files = {file.relative_to(path).as_posix(): file for file in Path(path).rglob("*") if file.is_file()}
+    # The record of the template: it names every question, and a template that is no repository writes none.
+    files.pop(".cruft.json", None)
     texts = {name: files[name].read_bytes().decode() for name in sorted(files) if not is_left_by_tools(name)}
     return Service(Path(path), context["cookiecutter"], texts)
 

@@ -2,12 +2,13 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from manifest import TEMPLATE
 from test_readme import blocks
-from updates import commit, copy_template, create, files, run
+from updates import commit, copy_template, create, files, public_answers, record, run
 
 PAGE = (TEMPLATE / "docs/organisations.md").read_text()
 
@@ -27,23 +28,60 @@ def test_defaults_of_an_organisation(template: Path, tmp_path: Path) -> None:
     folders = f"\ncookiecutters_dir: {tmp_path / 'cookiecutters'}\nreplay_dir: {tmp_path / 'replay'}\n"
     config.write_text(block + folders)
     out = tmp_path / "out"
-    run("cruft", "create", template, "--no-input", "--output-dir", out, cwd=tmp_path, COOKIECUTTER_CONFIG=str(config))
-    answers = json.loads((out / "flask-service/.cruft.json").read_text())["context"]["cookiecutter"]
+    command = ("cookiecutter", template, "--no-input", "--output-dir")
+    run(*command, out, cwd=tmp_path, COOKIECUTTER_CONFIG=str(config))
+    answers = public_answers(out / "flask-service")
     for name, answer in re.findall(r"^  (\w+): \"?(.*?)\"?$", block, re.MULTILINE):
         assert answers[name] == answer
-    run("cruft", "create", template, "--no-input", "--default-config", "--output-dir", out / "2", cwd=tmp_path)
+    run(*command, out / "2", "--default-config", cwd=tmp_path, COOKIECUTTER_CONFIG=str(config))
     assert files(out / "2/flask-service") == files(create(template, tmp_path / "plain"))
+    # YAML has values that are no text.
+    config.write_text(f"default_context:\n  api: yes\n{folders}")
+    done = run(*command, out / "3", cwd=tmp_path, check=False, COOKIECUTTER_CONFIG=str(config))
+    assert done.stderr == "api='True': write a text, in quotes.\n"
 
 
 def test_services_by_script(template: Path, tmp_path: Path) -> None:
     make, first_commit = blocks(section("Make services by script"))
+    (unknown,) = blocks(section("Make services by script"), "text")
     out = tmp_path / "out"
     out.mkdir()
-    run("sh", "-ec", make, cwd=out, TEMPLATE=str(template))
-    assert (out / "orders/.cruft.json").exists()
+    run("sh", "-ec", make, cwd=out, TEMPLATE=f"file://{template}")
     assert "PyMySQL" in (out / "orders/pyproject.toml").read_text()
+    assert public_answers(out / "orders")["author_name"] == "Payments"
     run("sh", "-ec", first_commit, cwd=out / "orders")
     assert not run("git", "status", "--porcelain", cwd=out / "orders").stdout
+    # The clone is not needed by the service.
+    assert record(out / "orders")["template"] == f"file://{template}"
+    done = run(sys.executable, out / "template/generate.py", "metrcs=yes", cwd=out, check=False)
+    assert done.stderr == unknown
+
+
+def test_which_services_are_behind(template: Path, tmp_path: Path) -> None:
+    """Of three services one is up to date, one has a broken record, and one has changed a line that has changed."""
+    readme = "{{cookiecutter.project_slug}}/README.md"
+    for name in ("behind", "broken", "current"):
+        if name == "current":
+            text = (template / readme).read_text()
+            (template / readme).write_text(text.replace("are all it needs", "are all that it needs"))
+            commit(template, "a change")
+        service = create(template, tmp_path, project_name=name, package_name=f"{name}_x")
+        run("git", "init", "--quiet", cwd=service)
+        if name == "behind":
+            own = service / "README.md"
+            own.write_text(own.read_text().replace("are all it needs", "are what it needs"))
+        commit(service)
+    (tmp_path / "broken/.cruft.json").write_text("[]")
+    run("mv", "template", "elsewhere", cwd=tmp_path)
+    (block,) = blocks(section("See which of fifty services are behind"))
+    done = run("sh", "-ec", block, cwd=tmp_path, TEMPLATE=str(tmp_path / "elsewhere"))
+    assert ".cruft.json is broken" in done.stderr
+    assert done.stderr.endswith("broken/.cruft.json: not checked\n")
+    behind, current = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
+    (shown,) = blocks(section("See which of fifty services are behind"), "json")
+    assert behind.keys() == current.keys() == json.loads(shown).keys()
+    assert (behind["service"], behind["behind"], behind["conflicts"]) == ("behind", 1, ["README.md"])
+    assert (current["service"], current["behind"], current["files"]) == ("current", 0, [])
 
 
 @pytest.mark.slow

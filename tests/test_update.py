@@ -2,14 +2,31 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cruft
 import pytest
 import updates
 from manifest import PRESETS
-from updates import commit, copy_template, create, create_committed, files, make_update, public_answers, run
+from updates import (
+    commit,
+    copy_template,
+    create,
+    create_committed,
+    files,
+    make_update,
+    public_answers,
+    record,
+    run,
+    update,
+)
+
+ONCE = "Name the git repository of the template, once: make update TEMPLATE=https://...\n"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +36,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For what cruft does in this process."""
+    """For what cookiecutter and cruft do in this process."""
     with monkeypatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("GIT_")]:
             patch.delenv(name)
@@ -39,6 +56,135 @@ def edit(service: Path, name: str, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text, f"{old!r} is not in {name}"
     path.write_text(text.replace(old, new))
+
+
+# --- the record ---
+
+
+def head(template: Path) -> str:
+    return run("git", "rev-parse", "HEAD", cwd=template).stdout.strip()
+
+
+def test_the_record_is_that_of_cruft(template: Path, tmp_path: Path) -> None:
+    ours = record(create(template, tmp_path / "cookiecutter", preset="api"))
+    theirs = record(
+        cruft.create(str(template), tmp_path / "cruft", default_config=True, extra_context={"preset": "api"})
+    )
+    context = theirs["context"]["cookiecutter"]
+    # What a service cannot change is no part of its record.
+    kept = {name: answer for name, answer in context.items() if name[0] != "_" or name in ("_template", "_commit")}
+    assert ours == theirs | {"context": {"cookiecutter": kept}}
+    assert ours["template"] == str(template)
+    assert ours["commit"] == head(template)
+
+
+def test_cruft_takes_the_record(template: Path, tmp_path: Path) -> None:
+    service = create_committed(template, tmp_path, preset="api")
+    assert cruft.check(service)
+    assert cruft.diff(service, exit_code=True)
+    (service / "README.md").write_text("mine")
+    assert not cruft.diff(service, exit_code=True)
+
+
+@pytest.mark.parametrize(("folder", "told"), [("template", "."), ("", "template"), ("other", "../template")])
+def test_a_relative_path(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, told: str
+) -> None:
+    """Only cookiecutter knows what it is relative to: the variable of the shell that started a script may be old."""
+    (tmp_path / "template").symlink_to(template)
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("PWD", "/nowhere")
+    monkeypatch.chdir(tmp_path / folder)
+    assert record(create(told, tmp_path / "out"))["template"] == str(template)
+
+
+@pytest.mark.parametrize(
+    ("address", "recorded"),
+    [
+        ("https://me:S3cr3t@git.example.com/{}/template.git", "https://git.example.com/{}/template.git"),
+        ("https://S3cr3t@git.example.com/{}/template.git", "https://git.example.com/{}/template.git"),
+        ("ssh://git:S3cr3t@git.example.com:22/{}/template.git", "ssh://git@git.example.com:22/{}/template.git"),
+        ("git@git.example.com:{}/template.git", "git@git.example.com:{}/template.git"),
+        ("git+https://git.example.com/{}/template.git", "https://git.example.com/{}/template.git"),
+        ("gh:{}/template", "https://github.com/{}/template.git"),
+    ],
+)
+def test_a_git_url(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, recorded: str
+) -> None:
+    """The record has the whole address, as of the tag that was asked for, and no password."""
+    run("git", "tag", "--force", "v1", cwd=template)
+    name, repository = "platform", tmp_path / "platform/template.git"
+    run("git", "clone", "--quiet", "--bare", template, repository, cwd=tmp_path)
+    config = tmp_path / "gitconfig"
+    expanded = address.replace("gh:", "https://github.com/").removeprefix("git+").split("{}")[0]
+    config.write_text(f'[url "{tmp_path}/"]\n    insteadOf = {expanded}\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    service = create(address.format(name), tmp_path / "out", checkout="v1")
+    made = record(service)
+    assert (made["template"], made["commit"], made["checkout"]) == (recorded.format(name), head(template), "v1")
+    assert "S3cr3t" not in (service / ".cruft.json").read_text()
+
+
+def archive(template: Path, folder: Path) -> Path:
+    """A zip such as code hosts make."""
+    path = folder / "template.zip"
+    run("git", "archive", "--prefix=template-main/", f"--output={path}", "HEAD", cwd=template)
+    return path
+
+
+@pytest.mark.slow
+def test_an_archive(template: Path, tmp_path: Path) -> None:
+    """It has the commit; the address is asked for once."""
+    made = record(create(archive(template, tmp_path), tmp_path / "zip"))
+    assert (made["template"], made["commit"]) == ("", head(template))
+    run("unzip", "-q", "template.zip", cwd=tmp_path)
+    service = create_committed(tmp_path / "template-main", tmp_path / "folder", metrics="yes")
+    assert record(service)["commit"] == head(template)
+    assert refused(service).splitlines()[:-1] == [ONCE.strip()]
+    make_update(service, TEMPLATE=str(template))
+    assert run("git", "diff", "--cached", "--name-only", cwd=service).stdout == ".cruft.json\n"
+    assert record(service)["template"] == str(template)
+    commit(service)
+    assert "There is nothing to update." in make_update(service).stdout
+
+
+def test_a_folder_that_is_no_repository(
+    template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service is made; and told what it cannot, as without git."""
+    plain = tmp_path / "plain"
+    run("git", "clone", "--quiet", template, plain, cwd=tmp_path)
+    for number in range(2):
+        service = create(plain, tmp_path / str(number))
+        assert (service / ".cruft.json").exists() is (number == 0)
+        if number == 0:
+            assert "make update" not in capfd.readouterr().out
+            run("rm", "-r", ".git", cwd=plain)
+    assert f"`make update` will not work: git finds no commit in {plain}.\n" in capfd.readouterr().out
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not (create(template, tmp_path / "2") / ".cruft.json").exists()
+    assert f"`make update` will not work: git finds no commit in {template}.\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["README.md", "{{cookiecutter.project_slug}}/new.txt", "cookiecutter.json"])
+def test_a_template_with_changes(template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    run("git", "clone", "--quiet", template, tmp_path / "template", cwd=tmp_path)
+    with (tmp_path / "template" / name).open("a") as file:
+        file.write("\n")
+    service = create(tmp_path / "template", tmp_path / "out")
+    told = "The template has changes that are not committed: `make update` would take them for yours.\n"
+    assert (told in capfd.readouterr().out) is (name != "README.md")
+    assert record(service)["commit"] == head(template)
+
+
+def test_git_is_asked_about_the_template(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not about the repository whose hook starts cookiecutter."""
+    run("git", "init", "--quiet", cwd=tmp_path)
+    commit(tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git/index"))
+    assert record(create(template, tmp_path / "out"))["commit"] == head(template)
 
 
 # --- cruft itself ---
@@ -69,13 +215,15 @@ def test_every_question_is_toggled() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_cookiecutter_and_cruft_make_the_same(template: Path, tmp_path: Path, preset: str) -> None:
-    with_cruft = create(template, tmp_path / "cruft", preset=preset)
+    with_cruft = cruft.create(str(template), tmp_path / "cruft", default_config=True, extra_context={"preset": preset})
     options = ("--no-input", "--default-config")
     run("cookiecutter", template, *options, "-o", tmp_path / "cookiecutter", f"preset={preset}", cwd=tmp_path)
     extra = json.dumps({"preset": preset})
     run("cruft", "create", *options, "--output-dir", tmp_path / "cli", "--extra-context", extra, template, cwd=tmp_path)
     assert files(tmp_path / "cookiecutter" / with_cruft.name) == files(with_cruft)
     assert files(tmp_path / "cli" / with_cruft.name) == files(with_cruft)
+    # Its own record stays.
+    assert "_options" in record(tmp_path / "cli" / with_cruft.name)["context"]["cookiecutter"]
 
 
 @pytest.mark.slow
@@ -155,6 +303,138 @@ def test_a_service_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -
     }
 
 
+@pytest.mark.slow
+def test_a_service_made_by_cruft(template: Path, tmp_path: Path) -> None:
+    service = cruft.create(str(template), tmp_path, default_config=True, extra_context={"metrics": "yes"})
+    run("git", "init", "--quiet", cwd=service)
+    commit(service)
+    # An address that somebody recorded with a password stays as it is, but is told to nobody.
+    edit(service, ".cruft.json", f'"template": "{template}"', '"template": "https://me:S3cr3t@git.example.com/x.git"')
+    commit(service)
+    assert checked(service, template, 0)[1]["template"] == "https://git.example.com/x.git"
+    assert update(service, template).stdout == "There is nothing to update.\n"
+    assert update(service, template, ANSWERS='{"metrics": false}').returncode == 0
+    assert files(service) == files(create(template, tmp_path / "fresh", metrics="no"))
+    assert public_answers(service)["metrics"] == "no"
+
+
+# --- make update CHECK=1 ---
+
+
+def later(template: Path, folder: Path, *subjects: str) -> Path:
+    """The template with further commits, of which the first changes a line of the service."""
+    run("git", "clone", "--quiet", template, folder, cwd=template)
+    edit(folder, "{{cookiecutter.project_slug}}/AGENTS.md", "A comment says why.", "Comments say why.")
+    for subject in subjects:
+        commit(folder, subject)
+    return folder
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All files, those of git included."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def checked(service: Path, template: Path, status: int, **environment: str) -> tuple[str, dict[str, Any]]:
+    """The sentence and the JSON of a check that changes nothing."""
+    before = contents(service)
+    text, data = (update(service, template, option, **environment) for option in ("--check", "--check=json"))
+    assert (text.returncode, data.returncode, text.stderr, data.stderr) == (status, status, "", "")
+    assert contents(service) == before
+    return text.stdout, json.loads(data.stdout)
+
+
+@pytest.mark.slow
+def test_check(template: Path, tmp_path: Path, service: Path) -> None:
+    text, data = checked(service, template, 0)
+    assert text == "flask-service is up to date.\n"
+    commits = {"service": "flask-service", "template": str(template), "from": head(template)}
+    assert data == commits | {"to": head(template), "behind": 0, "files": [], "conflicts": []}
+    newer = later(template, tmp_path / "newer", "Say why", "Second", "Third", "Fourth")
+    text, data = checked(service, newer, 1)
+    newest = "(Fourth; Third; Second; ...)"
+    assert text == f"flask-service is 4 commits behind {newest}: 1 file to change, no conflicts.\n"
+    assert data == commits | {"to": head(newer), "behind": 4, "files": ["AGENTS.md"], "conflicts": []}
+    edit(service, "AGENTS.md", "A comment says why.", "A comment says nothing.")
+    commit(service)
+    text, data = checked(service, newer, 2)
+    assert text.endswith("behind (Fourth; Third; Second; ...): 1 file to change, conflicts in AGENTS.md.\n")
+    assert data["conflicts"] == ["AGENTS.md"]
+    # What is in the work tree alone does not count, and is not lost.
+    (service / "notes.txt").write_text("mine")
+    assert checked(service, newer, 2)[1] == data
+
+
+@pytest.mark.slow
+def test_commits_that_change_nothing_here(template: Path, tmp_path: Path, service: Path) -> None:
+    """They are no reason for a merge, and so none for being behind."""
+    run("git", "clone", "--quiet", template, tmp_path / "newer", cwd=tmp_path)
+    commit(tmp_path / "newer", "nothing")
+    text, data = checked(service, tmp_path / "newer", 0)
+    assert (text, data["behind"], data["files"]) == ("flask-service is up to date.\n", 1, [])
+    assert update(service, tmp_path / "newer").stdout == "There is nothing to update.\n"
+
+
+@pytest.mark.slow
+def test_check_with_answers(template: Path, service: Path) -> None:
+    """What would another answer change, and where would it conflict?"""
+    edit(service, ".env.example", "#METRICS_TOKEN=", "METRICS_TOKEN=mine")
+    edit(service, "pyproject.toml", 'version = "0.1.0"', 'version = "7.7.7"')
+    commit(service)
+    text, data = checked(service, template, 2, ANSWERS='{"metrics": "no"}')
+    assert text.startswith("flask-service is 0 commits behind: ")
+    assert data["conflicts"] == [".env.example"]
+    assert {"pyproject.toml", "src/flask_service/extensions/metrics/__init__.py"} < set(data["files"])
+
+
+@pytest.mark.slow
+def test_check_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -> None:
+    service = create(template, tmp_path / "mono/services")
+    run("git", "init", "--quiet", cwd=tmp_path / "mono")
+    (tmp_path / "mono/AGENTS.md").write_text("Of all services.\n")
+    edit(service, "README.md", "## Find your way", "## Find my way")
+    commit(tmp_path / "mono")
+    newer = later(template, tmp_path / "newer", "Say why")
+    text, data = checked(service, newer, 1)
+    assert text == "flask-service is 1 commit behind (Say why): 1 file to change, no conflicts.\n"
+    assert (data["files"], data["conflicts"]) == (["AGENTS.md"], [])
+
+
+@pytest.mark.parametrize(
+    ("option", "answers", "line"),
+    [
+        ("--chek", "", "Usage: update.py TEMPLATE [--check | --check=json]"),
+        ("--check=yes", "", "Usage: update.py TEMPLATE [--check | --check=json]"),
+        ("--check", '{"metrics": "maybe"}', "metrics='maybe': answer yes or no."),
+        ("--check=json", '{"metrics": null}', "metrics=null: write a text, in quotes."),
+        ("--check", "7", 'ANSWERS is no object in JSON, such as {"metrics": "yes"}'),
+    ],
+)
+def test_errors_of_a_check(template: Path, service: Path, option: str, answers: str, line: str) -> None:
+    done = update(service, template, option, ANSWERS=answers)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines()[0] == line
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "{", '{"context": {"cookiecutter": []}}'])
+def test_a_broken_record(template: Path, service: Path, text: str) -> None:
+    (service / ".cruft.json").write_text(text)
+    done = update(service, template, "--check")
+    assert done.returncode == 3
+    assert done.stderr.startswith(".cruft.json is broken: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_check_by_make(service: Path) -> None:
+    assert make_update(service, CHECK="1").stdout == "flask-service is up to date.\n"
+    edit(service, ".env.example", "#METRICS_TOKEN=", "METRICS_TOKEN=mine")
+    commit(service)
+    done = make_update(service, '{"metrics": "no"}', check=False, CHECK="json")
+    assert done.returncode
+    assert json.loads(done.stdout)["conflicts"] == [".env.example"]
+
+
 # --- what it refuses ---
 
 
@@ -197,20 +477,79 @@ def test_refuses_bad_answers(service: Path) -> None:
     cruft_json = (service / ".cruft.json").read_text()
     message = refused(service, '{"metrics": "maybe"}')
     assert message.startswith("metrics='maybe': answer yes or no.\nNothing was changed.\n")
-    assert "The template asks no metric.\nNothing was changed." in refused(service, '{"metric": "no"}')
+    unknown = "metric: the template asks no such question, did you mean metrics?\nNothing was changed."
+    assert unknown in refused(service, '{"metric": "no"}')
+    assert "A preset is for services that are new" in refused(service, '{"preset": "full"}')
     for broken in ("metrics=no", '["metrics"]', "7", "{'metrics': 'no'}"):
-        assert "ANSWERS is an object in JSON" in refused(service, broken)
+        assert "ANSWERS is no object in JSON" in refused(service, broken)
     told = refused(service, '{"project_slug": "a/b"}').splitlines()
     assert told[0].startswith("project_slug='a/b': use lower-case letters")
     assert told[1] == "Nothing was changed."
     assert (service / ".cruft.json").read_text() == cruft_json
 
 
-@pytest.mark.slow
 def test_a_template_that_is_gone(service: Path) -> None:
     edit(service, ".cruft.json", '"template": "', '"template": "/nowhere')
     commit(service)
-    assert "/nowhere" in refused(service)
+    told = refused(service)
+    assert "/nowhere" in told
+    assert ONCE in told
+
+
+def test_a_commit_that_is_gone(template: Path, service: Path) -> None:
+    made = record(service)
+    edit(service, ".cruft.json", made["commit"], "0" * 40)
+    commit(service)
+    done = update(service, template)
+    assert done.returncode == 3
+    assert done.stderr == f"The template has no commit {'0' * 40}, which made this service.\nNothing was changed.\n"
+
+
+def test_ctrl_c_leaves_nothing(service: Path, tmp_path: Path) -> None:
+    """Neither the clone, nor anything else, in the folder for temporary files."""
+    temporary, started = tmp_path / "temporary", tmp_path / "started"
+    temporary.mkdir()
+    os.mkfifo(started)
+    uv = tmp_path / "uv"
+    # It comes after the clone, and does not end by itself.
+    uv.write_text(f"#!/bin/sh\necho started >{started}\nread -r nothing <{started}\n")
+    uv.chmod(0o755)
+    make = subprocess.Popen(
+        ["make", "update", f"UV={uv}"],
+        cwd=service,
+        env=updates.ENVIRONMENT | {"TMPDIR": str(temporary)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert started.read_text() == "started\n"
+    assert len(list(temporary.iterdir())) == 1
+    os.killpg(make.pid, signal.SIGINT)
+    assert make.wait(30)
+    assert not list(temporary.iterdir())
+
+
+def test_a_signal_leaves_no_renderings(template: Path, service: Path, tmp_path: Path) -> None:
+    """The program itself clears up when it is ended in the middle of its work."""
+    temporary, started = tmp_path / "temporary", tmp_path / "started"
+    temporary.mkdir()
+    os.mkfifo(started)
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    git.write_text(
+        f'#!/bin/sh\nPATH=${{PATH#*:}}\ncase "$*" in *checkout*) echo started >{started}; '
+        f'read -r nothing <{started};; *) exec git "$@";; esac\n'
+    )
+    git.chmod(0o755)
+    program = subprocess.Popen(
+        [sys.executable, template / "update.py", template],
+        cwd=service,
+        env=updates.ENVIRONMENT | {"TMPDIR": str(temporary), "PATH": f"{git.parent}:{updates.ENVIRONMENT['PATH']}"},
+    )
+    assert started.read_text() == "started\n"
+    assert list(temporary.iterdir())
+    program.terminate()
+    assert program.wait(30) == 128 + signal.SIGTERM
+    assert not list(temporary.iterdir())
 
 
 # --- what its owner has changed ---
@@ -220,13 +559,13 @@ def test_a_template_that_is_gone(service: Path) -> None:
 def test_edits_survive(template: Path, tmp_path: Path, service: Path) -> None:
     """Edits beside those of the update are merged with them, whatever the file."""
     (package,) = (service / "src").iterdir()
-    registry = str((package / "extensions/__init__.py").relative_to(service))
+    modules = str((package / "modules.py").relative_to(service))
     mine = {
         "pyproject.toml": ('version = "0.1.0"', 'version = "7.7.7"'),
         "README.md": ("## Find your way", "## Find my way"),
         "Makefile": ("clean: ##", "deploy: ## Deploy\n\techo deployed\n\nclean: ##"),
         ".env.example": ("development: copy", "developers: copy"),
-        registry: ('"""The extensions of this service', '"""Mine: the extensions of this service'),
+        modules: ('    "blueprints.main",\n', '    "blueprints.main",\n    "blueprints.orders",\n'),
     }
     for name, (old, new) in mine.items():
         edit(service, name, old, new)
@@ -246,7 +585,7 @@ CONFLICTS = {
     "pyproject.toml": ('    "prometheus-client>=0.22,<1",\n', '    "prometheus-client>=0.22,<0.30",\n'),
     "README.md": ("## Metrics\n", "## Our metrics\n"),
     ".env.example": ("#METRICS_TOKEN=", "METRICS_TOKEN=mine"),
-    "src/flask_service/extensions/__init__.py": (
+    "src/flask_service/modules.py": (
         '    "extensions.metrics",\n',
         '    "extensions.metrics",\n    "orders",\n',
     ),

@@ -1,4 +1,4 @@
-"""Services that live on after generation: made by cruft in a git repository, and updated there."""
+"""Services that live on after generation: committed in a git repository, and updated there."""
 
 import json
 import os
@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import cruft
+from cookiecutter.main import cookiecutter
 from manifest import OPTIONS, QUESTIONS, TEMPLATE, answers_of, chosen
 
 BIN = Path(sys.executable).parent
@@ -48,9 +49,19 @@ def copy_template(folder: Path) -> Path:
     return folder
 
 
-def create(template: Path, folder: Path, **answers: str) -> Path:
-    """Make a service as ``cruft create`` does, in this process because it is faster."""
-    return cruft.create(str(template), folder, default_config=True, extra_context=answers)
+def create(template: Path | str, folder: Path, checkout: str | None = None, **answers: str) -> Path:
+    """Make a service as ``cookiecutter`` does, in this process because it is faster."""
+    with TemporaryDirectory() as own:
+        made = cookiecutter(
+            str(template),
+            checkout,
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(folder),
+            # Nothing of the user's configuration, and nothing written into it.
+            default_config={"replay_dir": own, "cookiecutters_dir": own},  # type: ignore[arg-type]
+        )
+    return Path(made)
 
 
 def create_committed(template: Path, folder: Path, **answers: str) -> Path:
@@ -67,6 +78,12 @@ def make_update(
     return run("make", "update", f"PYTHON={sys.executable}", *arguments, cwd=service, check=check, **environment)
 
 
+def update(service: Path, template: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run what ``make update`` runs, with the template itself instead of a clone."""
+    command = [sys.executable, template / "update.py", template, *options]
+    return run(*command, cwd=service, check=False, **environment)
+
+
 def files(service: Path) -> dict[str, tuple[bytes, bool]]:
     """What a service consists of: each file with its content, and whether it can be executed."""
     return {
@@ -76,9 +93,15 @@ def files(service: Path) -> dict[str, tuple[bytes, bool]]:
     }
 
 
+def record(service: Path) -> dict[str, Any]:
+    """What a service records of its template."""
+    made: dict[str, Any] = json.loads((service / ".cruft.json").read_text())
+    return made
+
+
 def public_answers(service: Path) -> dict[str, str]:
     """The public answers that a service records."""
-    context = json.loads((service / ".cruft.json").read_text())["context"]["cookiecutter"]
+    context = record(service)["context"]["cookiecutter"]
     return {name: answer for name, answer in context.items() if not name.startswith("_")}
 
 
