@@ -71,6 +71,6 @@ def test_the_module_for_servers(package: ModuleType, monkeypatch: pytest.MonkeyP
 def test_the_production_server(serve: Callable[..., Popen[bytes]], fetch: Callable[..., tuple[int, str]]) -> None:
     """It starts with settings for production, answers and stops: the one test that starts the server."""
     server = serve()
-    assert fetch("/livez") == (200, '{"status":"ok"}')
+    assert fetch("/livez")[0] == 200
     server.terminate()
     assert server.wait(timeout=30) == 0

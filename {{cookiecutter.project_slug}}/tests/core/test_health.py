@@ -11,16 +11,14 @@ Extend = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def extend(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Extend:
-    """Make an application whose extensions are these, each with its ``ready()``: ``extend(database=ping)``."""
+def extend(package: ModuleType) -> Extend:
+    """Make an application whose modules are these, each with its ``ready()``: ``extend(database=ping)``."""
 
     def extend(**checks: Callable[[], object]) -> FlaskClient:
-        modules = [
-            SimpleNamespace(__name__=f"extensions.{name}", init_app=lambda app: None, ready=ready)
-            for name, ready in checks.items()
-        ]
-        monkeypatch.setattr(package.extensions, "load", lambda: modules)
-        return make_app(READY_TIMEOUT=0.2).test_client()
+        app = Flask("probe")
+        modules = [SimpleNamespace(__name__=f"extensions.{name}", ready=ready) for name, ready in checks.items()]
+        package.core.init_app(app, modules, {"APP_ENV": "testing", "READY_TIMEOUT": 0.2})
+        return app.test_client()
 
     return extend
 
@@ -44,8 +42,7 @@ def test_alive(client: FlaskClient) -> None:
 
 def test_ready(extend: Extend) -> None:
     # Checks have the application's context.
-    client = extend(database=lambda: current_app.config["SECRET_KEY"])
-    response = client.get("/readyz")
+    response = extend(database=lambda: current_app.config["SECRET_KEY"]).get("/readyz")
     assert (response.status_code, response.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
 
 
@@ -58,14 +55,14 @@ def test_what_is_not_ready_is_named(extend: Extend, hang: Event) -> None:
     }
 
 
-def test_what_everybody_may_know_is_told(extend: Extend) -> None:
+def test_the_description_of_an_http_exception_is_told(extend: Extend) -> None:
     def starting() -> None:
         raise ServiceUnavailable("Starting.")
 
     assert extend(index=starting).get("/readyz").json == {"status": "unavailable", "checks": {"index": "Starting."}}
 
 
-def test_what_hangs_is_not_started_again(extend: Extend, hang: Event) -> None:
+def test_a_check_that_hangs_is_not_started_again(extend: Extend, hang: Event) -> None:
     started = []
 
     def ready() -> None:

@@ -1,12 +1,9 @@
-import json
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
-from flask.typing import ResponseReturnValue
 from werkzeug.test import EnvironBuilder
 
 SECURITY_HEADERS = {
@@ -18,11 +15,8 @@ SECURITY_HEADERS = {
 }
 
 
-def test_request_id_is_taken(client: FlaskClient) -> None:
+def test_request_id_is_taken_or_given(client: FlaskClient) -> None:
     assert client.get("/", headers={"X-Request-ID": "a-1"}).headers["X-Request-ID"] == "a-1"
-
-
-def test_request_id_is_given(client: FlaskClient) -> None:
     first, second = (client.get("/").headers["X-Request-ID"] for _ in range(2))
     assert len(first) == len(second) == 32
     assert first != second
@@ -36,16 +30,17 @@ def test_hostile_request_id_is_replaced(client: FlaskClient, hostile: str) -> No
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/nowhere"])
 def test_security_headers(client: FlaskClient, path: str) -> None:
-    response = client.get(path)
-    assert set(response.headers.keys()) >= SECURITY_HEADERS
-    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert set(client.get(path).headers.keys()) >= SECURITY_HEADERS
 
 
-def test_view_keeps_its_own_headers(app: Flask, client: FlaskClient) -> None:
+def test_views_and_config_change_headers(probe: Callable[..., Flask]) -> None:
+    app = probe(RESPONSE_HEADERS={"Content-Security-Policy": "default-src 'self'", "X-More": "yes"})
     app.add_url_rule("/framed", view_func=lambda: Response(headers={"x-frame-options": "SAMEORIGIN"}))
-    response = client.get("/framed")
-    assert response.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
-    assert set(response.headers.keys()) >= SECURITY_HEADERS - {"X-Frame-Options"}
+    headers = app.test_client().get("/framed").headers
+    assert headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+    assert headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
+    assert headers["X-More"] == "yes"
+    assert set(headers.keys()) >= SECURITY_HEADERS - {"X-Frame-Options"}
 
 
 def test_strict_transport_over_tls_alone(client: FlaskClient) -> None:
@@ -53,37 +48,61 @@ def test_strict_transport_over_tls_alone(client: FlaskClient) -> None:
     assert "Strict-Transport-Security" not in client.get("/").headers
 
 
+def call(app: Flask, path: str) -> tuple[Any, list[str]]:
+    """Call an application as a server does: what is returned, and the statuses that it has sent until then."""
+    statuses: list[str] = []
+
+    def start(status: str, headers: object, exc_info: object = None) -> Callable[[bytes], object]:
+        statuses.append(status)
+        return print
+
+    return app.wsgi_app(EnvironBuilder(path).get_environ(), start), statuses
+
+
 def pieces(*before: str) -> Iterator[str]:
     yield from before
     raise RuntimeError("in the middle")
 
 
-def test_stream_that_fails_later_raises_for_the_server(
-    make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]
-) -> None:
-    app = make_app(PROPAGATE_EXCEPTIONS=False)
-    app.add_url_rule("/stream", view_func=lambda: pieces("a", "b"))
-    response = app.test_client().get("/stream")
-    assert response.status_code == 200
+def test_streams(app: Flask) -> None:
+    app.add_url_rule("/whole", "whole", view_func=lambda: iter(["a", "b"]))
+    app.add_url_rule("/breaks", "breaks", view_func=lambda: pieces("a"))
+    app.add_url_rule("/breaks-at-once", "at_once", view_func=lambda: pieces())
+    assert app.test_client().get("/whole").text == "ab"
+    body, _ = call(app, "/breaks")
+    assert next(body) == b"a"
     with pytest.raises(RuntimeError, match="in the middle"):
-        response.get_data()
-    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
-    assert line["event"] == "stream_failed"
-    assert line["request_id"] == response.headers["X-Request-ID"]
+        next(body)
+    body.close()
+    with pytest.raises(RuntimeError, match="in the middle"):
+        call(app, "/breaks-at-once")  # The server answers 500, since nothing was sent.
 
 
-def test_stream(app: Flask, client: FlaskClient) -> None:
-    app.add_url_rule("/stream", view_func=lambda: iter(["a", "b"]))
-    assert client.get("/stream").text == "ab"
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_observers_are_called_once(app: Flask, size: int) -> None:
+    seen: list[tuple[str, str, int, float]] = []
+    app.extensions["middleware"].observers.append(lambda *args: seen.append(args))
+    app.add_url_rule("/sized", view_func=lambda: "x" * size)
+    body, _ = call(app, "/sized")
+    assert b"".join(body) == b"x" * size
+    if hasattr(body, "close"):
+        body.close()
+    app.test_client().post("/nowhere").close()
+    assert [args[:3] for args in seen] == [("GET", "/sized", 200), ("POST", "", 404)]
+    assert all(0 < seconds < 10 for *_, seconds in seen)
 
 
-def test_inner_app_goes_on_with_the_id(make_app: Callable[..., Flask]) -> None:
-    outer, inner = make_app(), make_app()
-    # What a view returns may be another application.
-    outer.add_url_rule("/nowhere", view_func=lambda: inner)
-    response = outer.test_client().get("/nowhere")
-    assert response.status_code == 404
-    assert response.headers.getlist("X-Request-ID") == [response.get_json()["request_id"]]
+def test_an_exception_that_leaves_flask_is_a_500(app: Flask) -> None:
+    seen: list[int] = []
+    app.extensions["middleware"].observers.append(lambda method, route, status, seconds: seen.append(status))
+
+    @app.teardown_request
+    def fail(error: BaseException | None) -> None:
+        raise RuntimeError("internals")
+
+    with pytest.raises(RuntimeError):
+        call(app, "/")
+    assert seen == [500]
 
 
 FORWARDED = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere"}
@@ -93,55 +112,22 @@ def caller() -> dict[str, Any]:
     return {"address": request.remote_addr, "url": request.root_url}
 
 
-def test_no_proxy_is_trusted(app: Flask, client: FlaskClient) -> None:
+@pytest.mark.parametrize(
+    ("proxies", "expected"),
+    [
+        (0, {"address": "127.0.0.1", "url": "http://localhost/"}),
+        (1, {"address": "192.0.2.1", "url": "https://localhost/"}),
+    ],
+)
+def test_trusted_proxies(probe: Callable[..., Flask], proxies: int, expected: dict[str, str]) -> None:
+    app = probe(TRUSTED_PROXIES=proxies)
     app.add_url_rule("/caller", view_func=caller)
-    response = client.get("/caller", headers=FORWARDED)
-    assert response.json == {"address": "127.0.0.1", "url": "http://localhost/"}
+    assert app.test_client().get("/caller", headers=FORWARDED).json == expected
 
 
-def test_trusted_proxy(package: ModuleType) -> None:
-    app = Flask("proxied")
-    app.config.update(TRUSTED_PROXIES=1, TRUSTED_PROXY_HEADERS=["for", "proto"])
-    package.core.middleware.init_app(app)
-    app.add_url_rule("/caller", view_func=caller)
-    response = app.test_client().get("/caller", headers=FORWARDED)
-    assert response.json == {"address": "192.0.2.1", "url": "https://localhost/"}
-    assert "Strict-Transport-Security" in response.headers
-
-
-def test_observers_are_called(app: Flask, client: FlaskClient) -> None:
-    seen: list[tuple[str, str, int, float]] = []
-    app.extensions["middleware"].observers.append(lambda *call: seen.append(call))
-    client.get("/").close()
-    client.post("/nowhere").close()
-    assert [call[:3] for call in seen] == [("GET", "/", 200), ("POST", "", 404)]
-    assert all(0 < seconds < 10 for *_, seconds in seen)
-
-
-@pytest.mark.parametrize("later", [False, True], ids=["nothing later", "something later"])
-def test_a_body_in_memory_is_sent_at_once(app: Flask, later: bool) -> None:
-    called = []
-
-    @app.get("/said")
-    def said() -> ResponseReturnValue:
-        response = app.make_response("said")
-        if later:
-            response.call_on_close(lambda: called.append("closed"))
-        return response
-
-    body: Any = app.wsgi_app(EnvironBuilder("/said").get_environ(), lambda *_: print)
-    assert isinstance(body, list) != later, "what is to be done later is done when the server says that all is sent"
-    assert b"".join(body) == b"said"
-    assert not called
-    if later:
-        body.close()
-        assert called == ["closed"]
-
-
-def test_an_inner_app_is_observed_once(make_app: Callable[..., Flask]) -> None:
-    outer, inner = make_app(), make_app()
-    seen: list[tuple[str, str, int, float]] = []
-    inner.extensions["middleware"].observers.append(lambda *call: seen.append(call))
-    outer.add_url_rule("/mounted", view_func=lambda: inner)
-    outer.test_client().head("/mounted").close()
-    assert [call[:3] for call in seen] == [("HEAD", "", 404)]
+def test_probes_are_answered_by_any_address(probe: Callable[..., Flask]) -> None:
+    client = probe(TRUSTED_HOSTS="example.com").test_client()
+    assert client.get("/", base_url="http://example.com").status_code == 200
+    assert client.get("/", base_url="http://example.org").status_code == 400
+    assert client.get("/livez", base_url="http://192.0.2.1:8000").status_code == 200
+    assert client.get("/readyz", base_url="http://[2001:db8::1]:8000").status_code == 200

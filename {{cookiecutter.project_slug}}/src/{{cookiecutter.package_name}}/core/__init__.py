@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Flask
 
-from . import errors, health, json_provider, logs, middleware, requests, server, settings
+from . import errors, health, logs, middleware, requests, server, settings
 
 #: In the order in which they start.
-LAYERS = [json_provider, logs, errors, requests, middleware, health, server]
+LAYERS = [logs, errors, requests, middleware, health, server]
 
 
 def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str, Any] | None = None) -> None:
@@ -20,9 +20,8 @@ def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str
     :raises ConfigError: naming every setting that is missing or wrong.
     """
     app.config.from_mapping(settings.load([*LAYERS, *modules], config))
-    app.extensions["modules"] = list(modules)
-    #: Paths that machines ask again and again, and by the address of this process: health checks, metrics.
-    app.extensions["probes"] = set()
+    # Probes are paths that machines ask again and again, and by the address of this process: health checks, metrics.
+    app.extensions |= {"modules": list(modules), "probes": set()}
     for layer in LAYERS:
         start(app, layer)
 

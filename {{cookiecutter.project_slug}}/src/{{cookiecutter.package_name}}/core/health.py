@@ -1,41 +1,31 @@
 """Health, as orchestrators ask for it.
 
-``/livez`` says that the process answers and nothing else: a database that is away is no reason to
-restart. ``/readyz`` says whether requests can be served now and names what is in the way.
+``/livez`` says that the process answers and nothing else: a database that is away is no reason to restart. ``/readyz``
+says whether requests can be served now, and names what is in the way: the ``ready()`` of each module of ``modules.py``.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from flask import Blueprint, Flask, current_app
-from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-if TYPE_CHECKING:
-    from .settings import Env
+from .settings import Env
 
 bp = Blueprint("health", __name__)
 
 
-def config(env: "Env") -> dict[str, Any]:
+def config(env: Env) -> dict[str, Any]:
     return {"READY_TIMEOUT": env.number("READY_TIMEOUT", 2.0, minimum=0.1, maximum=60)}
 
 
-@bp.record
-def collect(state: BlueprintSetupState) -> None:
-    """Take the ``ready()`` of every extension that has one."""
-    state.app.extensions["probes"] |= {"/livez", "/readyz"}
-    state.app.extensions["health"] = {
-        (name := module.__name__.rpartition(".")[2]): Check(name, module.ready)
-        for module in state.app.extensions["modules"]
-        if hasattr(module, "ready")
-    }
+def init_app(app: Flask) -> None:
+    app.extensions["probes"] |= {"/livez", "/readyz"}
 
 
 @bp.get("/livez")
@@ -45,48 +35,30 @@ def livez() -> ResponseReturnValue:
 
 @bp.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    checks: dict[str, Check] = app.extensions["health"]
-    running = {name: check.start(app) for name, check in checks.items()}
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    threads, results = app.extensions.setdefault("health", ({}, {}))
+    for module in app.extensions["modules"]:
+        name = module.__name__.rpartition(".")[2]
+        # Each in a thread of its own. One that hangs is left behind, and not started again until it ends: otherwise
+        # every probe would leave one more thread of the server waiting.
+        if hasattr(module, "ready") and not (name in threads and threads[name].is_alive()):
+            thread = Thread(target=_check, args=[app, name, module.ready, results], daemon=True)
+            thread.start()
+            threads[name] = thread
     deadline = monotonic() + app.config["READY_TIMEOUT"]
-    results = {name: _outcome(future, deadline - monotonic()) for name, future in running.items()}
-    ready = all(result == "ok" for result in results.values())
+    for thread in threads.values():
+        thread.join(max(deadline - monotonic(), 0))
+    ready = set(results.values()) <= {"ok"}
     return {"status": "ok" if ready else "unavailable", "checks": results}, 200 if ready else 503
 
 
-class Check:
-    """A ``ready()`` that runs in a thread of its own: one that hangs is left behind, and not started again."""
-
-    def __init__(self, name: str, ready: Callable[[], object]) -> None:
-        self.name = name
-        self.ready = ready
-        self.future: Future[None] | None = None
-        self.lock = Lock()
-
-    def start(self, app: Flask) -> Future[None]:
-        with self.lock:
-            if self.future is None or self.future.done():
-                future: Future[None] = Future()
-                Thread(target=self._run, args=(app, future), name=f"ready-{self.name}", daemon=True).start()
-                self.future = future  # Not before: a thread that cannot be started would never be done.
-            return self.future
-
-    def _run(self, app: Flask, future: Future[None]) -> None:
-        try:
-            with app.app_context():
-                self.ready()
-        except BaseException as error:  # noqa: BLE001 (whatever it is, the service is not ready)
-            structlog.get_logger().warning("not_ready", check=self.name, exc_info=error)
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-
-def _outcome(future: Future[None], timeout: float) -> str:
+def _check(app: Flask, name: str, ready: Callable[[], object], results: dict[str, str]) -> None:
+    results[name] = "timed out"
     try:
-        error = future.exception(max(timeout, 0))
-    except TimeoutError:
-        return "timed out"
-    if isinstance(error, HTTPException):  # Like ``abort``, it says what everybody may know.
-        return str(error.description)
-    return "unavailable" if error else "ok"
+        with app.app_context():
+            ready()
+        results[name] = "ok"
+    except BaseException as error:  # noqa: BLE001 (whatever it is, the service is not ready)
+        structlog.get_logger().warning("not_ready", check=name, exc_info=error)
+        # An HTTPException says, like ``abort``, what everybody may know.
+        results[name] = str(error.description) if isinstance(error, HTTPException) else "unavailable"

@@ -7,40 +7,31 @@ import logging
 import os
 import signal
 import socket
-import sys
-import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import repeat
 from multiprocessing import parent_process
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import click
 from flask import Flask
 
-from ..core import server
+from ..core.settings import Env
 
-if TYPE_CHECKING:
-    from ..core.settings import Env
-
-#: What Granian itself writes for each request, whatever the process environment says.
-REQUEST_KEYS = {
-    *("CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "HTTP_HOST", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR"),
-    *("REQUEST_METHOD", "SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE"),
-}
+#: How names begin that Granian itself writes for each request, whatever the process environment says.
+REQUEST_KEYS = ("CONTENT_", "GATEWAY_", "HTTP_HOST", "PATH_INFO", "QUERY_", "REMOTE_", "REQUEST_", "SCRIPT_", "SERVER_")
 
 
-def config(env: "Env") -> dict[str, Any]:
+def config(env: Env) -> dict[str, Any]:
     stripped = env.flag("PROXY_STRIPS_UNDERSCORES", False)
-    # Granian hands X_Forwarded_For to the application as X-Forwarded-For, and nothing behind it can
-    # tell the two apart: a client could choose the address that it seems to come from.
+    # Granian hands X_Forwarded_For to the application as X-Forwarded-For, and nothing behind Granian can tell the two
+    # apart: a client could choose the address that it seems to come from.
     if env.integer("TRUSTED_PROXIES", 0) and not stripped:
-        env.refuse(
-            "PROXY_STRIPS_UNDERSCORES",
-            "Must be true for TRUSTED_PROXIES: the proxies have to drop header names with underscores, as nginx does.",
-        )
+        needed = "Must be true for TRUSTED_PROXIES: proxies have to drop header names with underscores, as nginx does."
+        env.refuse("PROXY_STRIPS_UNDERSCORES", needed)
     return {"PROXY_STRIPS_UNDERSCORES": stripped}
 
 
@@ -48,37 +39,41 @@ def init_app(app: Flask) -> None:
     app.extensions["server"] = run
     inner = app.wsgi_app
     # Granian copies the process environment, secrets included, into the environment of each request.
-    leaked = os.environ.keys() - REQUEST_KEYS
+    leaked = [name for name in os.environ if not name.startswith(REQUEST_KEYS)]
 
     def wsgi_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # It is a new dictionary for each request. This loop runs without the interpreter.
+        # This loop runs without the interpreter.
         deque(map(environ.pop, leaked, repeat(None)), maxlen=0)
         return inner(environ, start_response)
 
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
 
 
-def run(config: Mapping[str, Any]) -> None:
+def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[], object]) -> None:
     """Serve until SIGTERM or SIGINT; requests that are being answered then are answered."""
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
+    from granian import Granian, constants, http
 
+    try:
+        # Granian itself would share a port with another server of its kind.
+        family = socket.AF_INET6 if ":" in config["HOST"] else socket.AF_INET
+        socket.create_server((config["HOST"], config["PORT"]), family=family).close()
+    except OSError as error:
+        raise click.ClickException(f"{config['HOST']}:{config['PORT']}: {error.strerror}") from None
     # Threads wait for databases more than they compute; Granian warns about more of them than cores.
     logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in record.getMessage())
     granian = Granian(
         "create_app",
-        interface=Interfaces.WSGI,
+        interface=constants.Interfaces.WSGI,
         address=config["HOST"],
         port=config["PORT"],
         workers=config["WEB_WORKERS"],
         blocking_threads=config["WEB_THREADS"],
-        backlog=config["WEB_BACKLOG"],
-        # Connections, not requests: idle ones count as well.
-        backpressure=server.CONNECTIONS,
+        backlog=2048,
+        # Open connections of a worker, idle ones included; further ones wait.
+        backpressure=1024,
         # With "auto", connections that never send a byte are kept for ever.
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=config["IDLE_TIMEOUT"] * 1000, max_buffer_size=65536),
+        http=constants.HTTPModes.http1,
+        http1_settings=http.HTTP1Settings(header_read_timeout=config["IDLE_TIMEOUT"] * 1000, max_buffer_size=65536),
         websockets=False,
         # Otherwise the death of one worker ends the service.
         respawn_failed_workers=True,
@@ -86,45 +81,16 @@ def run(config: Mapping[str, Any]) -> None:
         # Its lines go the way of all others.
         log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}},
     )
-    # Granian would share a port that another of its kind listens on, or is about to.
-    family = socket.AF_INET6 if ":" in config["HOST"] else socket.AF_INET
-    claim = socket.socket(socket.AF_UNIX)
-    try:
-        if sys.platform == "linux":
-            claim.bind(f"\0{config['HOST']}:{config['PORT']}")
-        socket.create_server((config["HOST"], config["PORT"]), family=family).close()
-    except OSError as error:
-        raise click.ClickException(f"{config['HOST']}:{config['PORT']}: {error.strerror}") from None
-    granian.serve(target_loader=load, wrap_loader=False)
+    granian.on_startup(ready)
+    granian.serve(target_loader=partial(worker, load), wrap_loader=False)
 
 
-def load() -> Flask:
-    """Make the application of a worker, and see that the worker ends when it should."""
-    app = server.load()
-    threading.Thread(target=_end_with_parent, args=(app.config["STOP_TIMEOUT"],)).start()
-    return app
+def worker(load: Callable[[], Flask]) -> Flask:
+    """Make the application of a worker, which ends with the main process: an orphan would go on answering on the port."""
+    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
+    return load()
 
 
-def _end_with_parent(timeout: int) -> None:
-    """End the worker with the main process, even a killed one, but not before its last request is logged.
-
-    :param timeout: seconds that running requests have to end.
-    """
-    main, parent = threading.main_thread(), parent_process()
-    while main.is_alive() and parent and parent.pid == os.getppid():
-        main.join(1)
-    deadline = monotonic() + timeout
-    if main.is_alive():
-        os.kill(os.getpid(), signal.SIGTERM)
-        main.join(timeout)
-    # The main thread ends when the last byte is sent; the thread that sent it still has to close its request.
-    while _requests() and monotonic() < deadline:
-        sleep(0.01)
-    if main.is_alive():
-        os._exit(1)
-
-
-def _requests() -> set[int]:
-    """The threads that run Python and that Python has not started: those in which Granian answers requests."""
-    started = {thread.ident for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
-    return sys._current_frames().keys() - started
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

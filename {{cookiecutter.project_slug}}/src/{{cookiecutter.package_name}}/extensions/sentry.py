@@ -10,6 +10,7 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, has_app_context
+from structlog.contextvars import get_contextvars
 
 from .version import installed_version
 
@@ -107,6 +108,5 @@ def clean(app: Flask, event: "Event") -> "Event":
     if request:
         kept["request"] = {name: request[name] for name in ("method", "url") if name in request}
     kept["tags"] = dict(kept.get("tags") or {})
-    for identify in app.extensions["logs"]:
-        identify(None, "error", kept["tags"])
+    kept["tags"] |= get_contextvars()
     return kept  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ https://opentelemetry.io/docs/languages/python/
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from logging import LogRecord, getLogger
+from logging import LogRecord, StreamHandler, getLogger
 from multiprocessing.util import Finalize
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -19,7 +19,6 @@ import structlog
 from flask import Flask, current_app, got_request_exception
 from structlog.typing import EventDict, WrappedLogger
 
-from ..core import logs
 from .version import installed_version
 
 if TYPE_CHECKING:
@@ -104,7 +103,6 @@ class Tracing:
         self.layer.wsgi_app = self.first
         self.layer.observers.append(self.end)
         got_request_exception.connect(self.fail, app)
-        app.extensions["logs"].append(self.identify)
         structlog.get_config()["processors"].insert(0, self.identify)
 
     def first(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -177,7 +175,7 @@ class Tracing:
         return event
 
 
-class RateLimitedHandler(logs.Bridge):
+class RateLimitedHandler(StreamHandler):  # type: ignore[type-arg]
     """Passes on a line of OpenTelemetry's, and for a while no other: each span that cannot be sent has some."""
 
     until = 0.0

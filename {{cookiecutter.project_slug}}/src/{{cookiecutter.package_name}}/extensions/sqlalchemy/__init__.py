@@ -221,7 +221,7 @@ def _tag(
     connection: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
 ) -> tuple[str, Any]:
     """Append the request id as a comment. https://google.github.io/sqlcommenter/spec/"""
-    if identity := quote(request_id.get(), safe=":="):
+    if identity := quote(request_id(), safe=":="):
         if connection.dialect.paramstyle in ("format", "pyformat"):
             identity = identity.replace("%", "%%")
         statement = f"{statement} /*request_id='{identity}'*/"
