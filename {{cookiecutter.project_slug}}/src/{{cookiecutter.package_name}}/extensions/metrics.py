@@ -72,7 +72,8 @@ def init_app(app: Flask) -> None:
         registry=registry,
         buckets=BUCKETS,
     )
-    inner: Callable[..., Iterable[bytes]] = app.wsgi_app
+    layer = app.extensions["middleware"]
+    inner: Callable[..., Iterable[bytes]] = layer.wsgi_app
 
     # ``labels`` is the expensive part of counting. Its values are bounded: routes and not paths, known methods only.
     @lru_cache(1000)
@@ -82,11 +83,7 @@ def init_app(app: Flask) -> None:
 
     def begin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         in_progress.inc()
-        try:
-            return inner(environ, start_response)
-        except BaseException:  # There is no response that could end.
-            in_progress.dec()
-            raise
+        return inner(environ, start_response)
 
     def end(method: str, route: str, status: int, seconds: float) -> None:
         in_progress.dec()
@@ -94,8 +91,8 @@ def init_app(app: Flask) -> None:
         count()
         observe(seconds)
 
-    app.wsgi_app = begin  # type: ignore[method-assign]
-    app.extensions["middleware"].observers.append(end)
+    layer.wsgi_app = begin
+    layer.observers.append(end)
     app.extensions["probes"].add("/metrics")
     serving.connect(share, app)
 
