@@ -50,9 +50,9 @@ def main(template: Path, check: str) -> int:
         # A question that is new is answered as in the smallest preset, so that nothing comes unasked.
         wanted = answers | {"preset": "minimal"} | asked
         new, context = generate(template, new_commit, Path(folder, "new"), wanted)
-        context |= {"preset": preset, "_commit": new_commit}
+        context["preset"] = preset
         recorded = {"template": address, "commit": new_commit, "checkout": None}
-        write(new / RECORD, made | recorded | {"context": {"cookiecutter": context}})
+        write(new / RECORD, made | recorded | {"context": {"cookiecutter": context | {"_commit": new_commit}}})
         (old / RECORD).write_bytes(Path(RECORD).read_bytes())
         store = apart(Path(folder, "objects")) if check else {}
         before = snapshot(old, "the template before", env=store)
@@ -72,8 +72,8 @@ def main(template: Path, check: str) -> int:
             }
             print(json.dumps(report, ensure_ascii=False) if check == "json" else sentence(report, subjects))
             return bool(report["files"]) + bool(report["conflicts"])
-    # A newer commit that changes nothing here is not worth a merge.
-    if not files or not (changed or asked or address != made["template"]):
+    # A newer commit that changes nothing here is not worth a merge; a question that is new is recorded.
+    if not files or not (changed or context != answers or address != made["template"]):
         print("There is nothing to update.")
         return 0
     merge(before, now)

@@ -260,12 +260,12 @@ def test_a_new_version_of_the_template(tmp_path: Path) -> None:
     template = copy_template(tmp_path)
     service = create_committed(template, tmp_path / "build")
     edit(template, "{{cookiecutter.project_slug}}/AGENTS.md", "A comment says why.", "Comments say why.")
-    edit(service, "AGENTS.md", "# For whoever changes this code", "# Rules")
+    edit(service, "AGENTS.md", "# Rules", "# Our rules")
     commit(template)
     commit(service)
     make_update(service)
     text = (service / "AGENTS.md").read_text()
-    assert "# Rules" in text
+    assert "# Our rules" in text
     assert "Comments say why." in text
     assert json.loads((service / ".cruft.json").read_text())["commit"] in run("git", "log", cwd=template).stdout
 
@@ -384,7 +384,7 @@ def test_check_with_answers(template: Path, service: Path) -> None:
     text, data = checked(service, template, 2, ANSWERS='{"metrics": "no"}')
     assert text.startswith("flask-service is 0 commits behind: ")
     assert data["conflicts"] == [".env.example"]
-    assert {"pyproject.toml", "src/flask_service/extensions/metrics/__init__.py"} < set(data["files"])
+    assert {"pyproject.toml", "src/flask_service/extensions/metrics.py"} < set(data["files"])
 
 
 @pytest.mark.slow
