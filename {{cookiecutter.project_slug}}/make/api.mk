@@ -1,9 +1,20 @@
-.PHONY: openapi contract
+.PHONY: openapi contract stubs
 
 openapi: $(VENV)/ready ## Write openapi.json, the contract of the API, as the views say it
 	@$(FLASK) openapi write
 
-contract: $(VENV)/ready ## Name what breaks clients of the last git tag's openapi.json, and fail if anything does
+# A version of the API that has been deleted is missed here, too.
+contract: ## Name what breaks clients of the last git tag's openapi.json, and fail if anything does
 	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo 'There is no tag yet: nothing is promised.'; exit; }; \
-	git show "$$tag:./openapi.json" >/dev/null 2>&1 || { echo "$$tag has no openapi.json: nothing is promised."; exit; }; \
-	echo "Compared with $$tag:"; git show "$$tag:./openapi.json" | $(FLASK) openapi diff -
+	files=$$(git ls-tree --name-only "$$tag" | grep '^openapi.*\.json$$') || \
+		{ echo "$$tag has no openapi.json: nothing is promised."; exit; }; \
+	for file in $$files; do echo "$$file, compared with $$tag:"; \
+		git show "$$tag:./$$file" | $(PYTHON) tools/api/changes.py - "$$file" || failed=1; done; test -z "$$failed"
+
+# The template brings the program.
+stubs: $(VENV)/ready ## Write typed views and schemas of the contract in the file CONTRACT as a blueprint, to be filled in
+	@test -f .cruft.json || { echo 'There is no .cruft.json: README.md, "Update", says how to get one.' >&2; exit 1; }
+	@test -f "$(CONTRACT)" || { echo 'Name the file of a contract: make stubs CONTRACT=orders.json' >&2; exit 1; }
+	@unset $$(git rev-parse --local-env-vars); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; trap 'exit 1' INT TERM; \
+	git clone --quiet "$$($(PYTHON) -c 'import json; print(json.load(open(".cruft.json"))["template"])')" "$$folder" && \
+	$(BIN)/python "$$folder/stubs.py" "$(CONTRACT)" $(FOLDER)

@@ -50,11 +50,6 @@ class Memo(Struct):
     created: Moment
 
 
-class Memos(Struct):
-    items: list[Memo]
-    next: str | None
-
-
 class Filter(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Annotated[str, Meta(max_length=500)] = ""
@@ -63,9 +58,11 @@ class Filter(Struct, forbid_unknown_fields=True):
     above: Annotated[float, Meta(ge=0)] = 0
 
 
-def make_memos(contract: Any, paging: Any) -> Blueprint:
+def make_memos(package: ModuleType) -> Blueprint:
     """The blueprint, with memos of its own."""
-    bp = Blueprint("memos", __name__, url_prefix=contract.PREFIX)
+    contract = import_module(".extensions.api.contract", package.__name__)
+    paging = import_module(".extensions.api.paging", package.__name__)
+    bp = Blueprint("memos", __name__, url_prefix="/api/v1")
     operation: Callable[..., Decorator] = contract.operation
     memos: dict[int, Memo] = {}
     numbers = count(1)
@@ -76,24 +73,24 @@ def make_memos(contract: Any, paging: Any) -> Blueprint:
 
     @bp.get("/memos")
     @operation(errors=[404])
-    def list_memos(query: Filter) -> Memos:
+    def list_memos(query: Filter) -> paging.Items[Memo]:  # type: ignore[name-defined]
         """List memos.
 
         The oldest come first.
         """
-        last = paging.after(query.cursor, int) or 0
+        last = paging.decode_cursor(query.cursor, int) or 0
         with lock:
             found = sorted((memo for memo in memos.values() if memo.id > last), key=lambda memo: memo.id)
         found = [memo for memo in found if not query.kind or memo.kind in query.kind]
-        return Memos(*paging.page(found[: query.limit + 1], query.limit, key=lambda memo: memo.id))
+        return paging.paginate(found[: query.limit + 1], query.limit, key=lambda memo: memo.id)
 
     @bp.post("/memos")
-    @operation(201, headers={"Location": "Where the memo is."}, etag=True)
-    def create_memo(json: MemoIn) -> tuple[Memo, int, dict[str, str]]:
+    @operation(etag=True)
+    def create_memo(json: MemoIn) -> contract.Created[Memo]:  # type: ignore[name-defined]
         """Create a memo."""
         memo = Memo(next(numbers), json.title, json.kind, json.lines, json.due, datetime.now(UTC))
         memos[memo.id] = memo
-        return memo, 201, {"Location": url_for("memos.read_memo", memo_id=memo.id)}
+        return contract.Created(memo, url_for("memos.read_memo", memo_id=memo.id))
 
     @bp.get("/memos/<int:memo_id>")
     @operation(etag=True)
@@ -107,19 +104,18 @@ def make_memos(contract: Any, paging: Any) -> Blueprint:
         """Change a memo."""
         with lock:
             memo = find(memo_id)
-            contract.match(memo)
-            for name, value in contract.changes(json).items():
+            contract.check_if_match(memo)
+            for name, value in contract.changed_fields(json).items():
                 setattr(memo, name, value)
         return memo
 
     @bp.delete("/memos/<int:memo_id>")
     @operation(204, etag=True)
-    def delete_memo(memo_id: MemoId) -> tuple[None, int]:
+    def delete_memo(memo_id: MemoId) -> None:
         """Delete a memo."""
         with lock:
-            contract.match(find(memo_id))
+            contract.check_if_match(find(memo_id))
             del memos[memo_id]
-        return None, 204
 
     return bp
 
@@ -127,14 +123,24 @@ def make_memos(contract: Any, paging: Any) -> Blueprint:
 @pytest.fixture
 def api(package: ModuleType) -> Callable[[str], Any]:
     """Import a module of the API by its name."""
-    return lambda name: import_module(f"{package.__name__}.extensions.api.{name}")
+    return lambda name: import_module(f".extensions.api.{name}", package.__name__)
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask], api: Callable[[str], Any]) -> Flask:
-    app = make_app()
-    app.register_blueprint(make_memos(api("contract"), api("paging")))
-    return app
+def make_api(probe: Callable[..., Flask], package: ModuleType) -> Callable[..., Flask]:
+    """Make an application with the API and memos, and nothing else: ``make_api(API_DOCS="no")``."""
+
+    def make(**config: Any) -> Flask:
+        app = probe("extensions.api", **config)
+        app.register_blueprint(make_memos(package))
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_api: Callable[..., Flask]) -> Flask:
+    return make_api()
 
 
 @pytest.fixture

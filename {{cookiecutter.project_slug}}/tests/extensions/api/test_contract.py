@@ -1,14 +1,16 @@
 """Requests are held to the types of their views, to the letter."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Annotated, Any
 
 import msgspec
 import pytest
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, abort
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+Decorator = Callable[[Callable[..., object]], Callable[..., Response]]
 URL = "/api/v1/memos"
 JSON = "application/json"
 GOOD = b'{"title": "Shopping"}'
@@ -97,9 +99,46 @@ def test_a_problem_points_to_what_is_wrong(client: FlaskClient, body: object, po
     assert error["detail"]
 
 
+def test_all_mistakes_are_told_at_once(client: FlaskClient) -> None:
+    body = {"kind": "x", "lines": [{"count": 0}, 1, {"text": "a", "a/b~": 1}], "due": "today"}
+    response = client.post(f"{URL}?x=1", json=body)
+    assert {tuple(error.values())[1] for error in problem(response)["errors"]} == {
+        "x", "#/title", "#/kind", "#/lines/0/text", "#/lines/0/count", "#/lines/1", "#/lines/2/a~1b~0", "#/due",
+    }  # fmt: skip
+    errors = problem(client.get(f"{URL}?limit=0&kind=x&unknown=1&done=1"))["errors"]
+    assert {error["parameter"] for error in errors} == {"limit", "kind", "unknown", "done"}
+    assert len(problem(client.post(URL, json={"title": "a", "lines": [0] * 1000}))["errors"]) == 100
+
+
+class Cat(msgspec.Struct, tag="cat", forbid_unknown_fields=True):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog"):
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    friends: dict[str, "Cat | Dog"] = {}
+    place: tuple[int, int] | None = None
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"type": "cat", "lives": "x", "more": 1}, {"#/lives", "#/more"}),
+        ({"type": "dog", "name": "", "place": ["x", "y"]}, {"#/name", "#/place/0", "#/place/1"}),
+        ({"type": "dog", "name": 1, "friends": {"a": {"type": "cat"}, "b": 1}}, {"#/name", "#/friends/a/lives", "#/friends/b"}),
+        ({"type": "bird"}, {"#/type"}),
+        ({"lives": "x"}, {"#"}),
+        (1, {"#"}),
+    ],
+)  # fmt: skip
+def test_mistakes_in_unions_and_containers(api: Callable[[str], Any], body: Any, pointers: set[str]) -> None:
+    found = list(api("validation").mistakes_of(body, Cat | Dog))
+    assert {mistake["pointer"] for mistake in found} == pointers
+
+
 @pytest.mark.parametrize("size", [1000, 1001])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_oversized_bodies(make_app: Callable[..., Flask], app: Flask, size: int, chunked: bool) -> None:
+def test_oversized_bodies(app: Flask, size: int, chunked: bool) -> None:
     app.config["MAX_CONTENT_LENGTH"] = 1000
     body = GOOD.ljust(size)
     environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
@@ -233,21 +272,72 @@ def test_mistakes_of_views_show_in_tests(app: Flask, api: Callable[[str], Any]) 
     assert client.get("/ready_made").text == "ready"
 
 
-def test_views_that_make_no_contract(app: Flask, api: Callable[[str], Any]) -> None:
+def test_a_status_that_is_not_declared_shows_in_tests(app: Flask, api: Callable[[str], Any]) -> None:
+    contract = api("contract")
+
+    def conflict() -> int:
+        abort(409)
+
+    app.add_url_rule("/undeclared", "undeclared", contract.operation()(conflict))
+    app.add_url_rule("/declared", "declared", contract.operation(errors=[409])(conflict))
+    client = app.test_client()
+    with pytest.raises(contract.ContractError, match=r"conflict answers 409: .*errors=\[409\]"):
+        client.get("/undeclared")
+    assert client.get("/declared").status_code == 409
+    app.extensions["api_errors"].add(409)
+    assert client.get("/undeclared").status_code == 409
+
+
+def test_a_plain_view_beside_operations(app: Flask) -> None:
+    """It is Flask's, and no part of the contract."""
+    app.add_url_rule("/api/v1/memos.csv", view_func=lambda: "id,title")
+    client = app.test_client()
+    assert client.get("/api/v1/memos.csv").text == "id,title"
+    assert "memos.csv" not in client.get("/api/v1/openapi.json").text
+
+
+def test_operations_of_one_name(app: Flask, api: Callable[[str], Any]) -> None:
     contract, document = api("contract"), api("openapi")
 
-    def undocumented() -> str:
-        return ""
-
-    def documented() -> int:
+    def other() -> int:
         return 1
 
-    app.add_url_rule("/api/v1/undocumented", view_func=undocumented)
-    with pytest.raises(contract.ContractError, match="/api/v1/undocumented"):
-        document.make(app)
-    app.view_functions["undocumented"] = contract.operation(operation_id="read_memo")(documented)
+    app.add_url_rule("/api/v1/other", view_func=contract.operation(operation_id="read_memo")(other))
     with pytest.raises(contract.ContractError, match="both called read_memo"):
-        document.make(app)
+        document.make(app, "/api/v1")
+
+
+class Tea(msgspec.Struct):
+    kind: str
+
+
+def test_decorators_above_and_below(app: Flask, api: Callable[[str], Any]) -> None:
+    def shout(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def wrapped(**arguments: Any) -> Any:
+            seen.append(sorted(arguments))
+            return view(**arguments)
+
+        return wrapped
+
+    seen: list[list[str]] = []
+
+    operation: Decorator = api("contract").operation()
+
+    @app.post("/api/v1/above")
+    @shout
+    @operation
+    @shout
+    def decorated(json: Tea) -> str:
+        """Read what is sent."""
+        return json.kind
+
+    client = app.test_client()
+    assert client.post("/api/v1/above", json={"kind": "green"}).json == "green"
+    assert seen == [[], ["json"]]
+    contract: Any = client.get("/api/v1/openapi.json").json
+    described = contract["paths"]["/api/v1/above"]["post"]
+    assert (described["summary"], "requestBody" in described) == ("Read what is sent.", True)
 
 
 def test_a_view_without_types(api: Callable[[str], Any]) -> None:
@@ -265,8 +355,8 @@ def test_types_that_share_a_name(app: Flask, api: Callable[[str], Any]) -> None:
     def other() -> Memo:
         return Memo(1)
 
-    bp = Blueprint("other", __name__, url_prefix=contract.PREFIX)
+    bp = Blueprint("other", __name__, url_prefix="/api/v1")
     bp.get("/other")(contract.operation()(other))
     app.register_blueprint(bp)
     with pytest.raises(contract.ContractError, match="Memo"):
-        api("openapi").make(app)
+        api("openapi").make(app, "/api/v1")

@@ -1,47 +1,75 @@
 """The contract: what the types of a view say is what its requests are held to, and what is documented.
 
     @bp.post("/notes")
-    @operation(201, headers={"Location": "Where the note is."}, etag=True)
-    def create_note(json: NoteIn) -> tuple[Note, int, dict[str, str]]:
+    @operation(etag=True)
+    def create_note(json: NoteIn) -> Created[NoteOut]:
 
-The view stays Flask's. ``json`` and ``query`` are decoded into their types, arguments of the path
-into theirs; what is returned is encoded by its type. The name of the view is the operation's id, its
-docstring the description, which ``document.py`` writes down. https://jcristharif.com/msgspec/
+The view stays Flask's. Arguments called ``json``, ``query``, ``headers``, ``cookies`` and ``form`` are decoded into
+their types, those of the path into theirs; what is returned is encoded by its type. The name of the view is the
+operation's id, its docstring the description, which ``openapi.py`` writes down. https://jcristharif.com/msgspec/
 """
 
 import functools
-import re
+import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
-from inspect import signature
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Self, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from flask import Flask, Response, abort, current_app, request
-from msgspec import UNSET, Struct
-from werkzeug.exceptions import UnprocessableEntity
+import werkzeug
+from flask import Flask, Request, Response, abort, current_app, request
+from msgspec import UNSET, Meta, Struct, ValidationError
+from werkzeug.datastructures import CombinedMultiDict
+from werkzeug.exceptions import HTTPException
 
-PREFIX = "/api/v1"
+from .security import authenticate
+from .validation import Invalid, Mistake, Texts, check, from_text
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+#: Methods that are done only to the version that the client has read.
+CONDITIONAL = ("PUT", "PATCH", "DELETE")
+#: Where texts are sent.
+PLACES: dict[str, Callable[[Request], Any]] = {
+    "query": lambda request: request.args,
+    "headers": lambda request: request.headers,
+    "cookies": lambda request: request.cookies,
+    "form": lambda request: CombinedMultiDict([request.form, request.files]),
+}
 encode = msgspec.json.Encoder().encode
+
+Value = TypeVar("Value")
+
+#: The number of a row; databases have no larger ones.
+Id = Annotated[int, Meta(ge=1, le=2**31 - 1, examples=[1])]
+#: A pattern for texts: not every database has those with U+0000.
+PRINTABLE = "^[^\\u0000]*$"
 
 
 class Input(Struct, forbid_unknown_fields=True, kw_only=True):
     """The base of what clients send: fields that nobody declared are refused."""
 
 
+class Output(Struct, kw_only=True):
+    """The base of what is answered. Fields have no defaults: an attribute that a model lacks would go unnoticed."""
+
+    @classmethod
+    def of(cls, model: object) -> Self:
+        """Make it from an object with attributes of these names: a row of a database, say."""
+        return msgspec.convert(model, cls, from_attributes=True)
+
+
+class Created(Struct, Generic[Value]):
+    """An answer with status 201 and the header Location: ``return Created(note, url_for(...))``."""
+
+    value: Value
+    location: str
+
+
 class ContractError(Exception):
     """The views of the service do not make one contract."""
-
-
-class Invalid(UnprocessableEntity):
-    """A request that is understood and breaks a rule; ``errors`` says which, and where."""
-
-    def __init__(self, detail: str, **where: str) -> None:
-        super().__init__(detail)
-        self.members = {"errors": [{"detail": detail, **where}]}
 
 
 def operation(
@@ -50,6 +78,8 @@ def operation(
     headers: Mapping[str, str] | None = None,
     errors: Iterable[int] = (),
     etag: bool = False,
+    security: str | Iterable[str] = (),
+    media_type: str = JSON,
     operation_id: str | None = None,
 ) -> Callable[[Callable[..., object]], "Operation"]:
     """Make a view an operation of the contract.
@@ -57,82 +87,97 @@ def operation(
     :param status: what it answers when all is well.
     :param headers: headers that it sets, with their descriptions.
     :param errors: further statuses that it may ``abort`` with.
-    :param etag: whether what it answers has a version. Then a GET is answered 304 to whoever has the
-        current one, and PUT, PATCH and DELETE ask for ``If-Match``: the view calls ``match``.
+    :param etag: whether what it answers has a version. Then a GET is answered 304 to clients that have the
+        current one, and PUT, PATCH and DELETE ask for ``If-Match``: the view calls ``check_if_match``.
+    :param security: the scheme, or several of which one will do, by which clients say who they are.
+    :param media_type: of its answer: the view returns a text, bytes or a ``Response``, if that is not JSON.
     :param operation_id: what clients call it, if not the name of the view.
     """
-    return lambda view: Operation(view, operation_id or view.__name__, status, headers or {}, errors, etag)
+    schemes = (security,) if isinstance(security, str) else tuple(security)
+    return lambda view: Operation(
+        view, operation_id or view.__name__, status, dict(headers or {}), {*errors}, etag, schemes, media_type
+    )
 
 
+@dataclass(eq=False)
 class Operation:
     """A view with its contract around it."""
 
-    def __init__(
-        self,
-        view: Callable[..., object],
-        operation_id: str,
-        status: int,
-        headers: Mapping[str, str],
-        errors: Iterable[int],
-        etag: bool,
-    ) -> None:
-        functools.update_wrapper(self, view)
-        self.id = operation_id
-        self.view = view
-        self.status = status
-        self.headers = dict(headers)
-        self.errors = frozenset(errors)
-        self.etag = etag
-        self.arguments = get_type_hints(view, include_extras=True)
-        if untyped := {*signature(view).parameters, "return"} - self.arguments.keys():
-            raise ContractError(f"{view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
-        returned = self.arguments.pop("return")
-        answer = get_args(returned)[0] if get_origin(returned) is tuple else returned
-        self.answer = None if answer is type(None) else answer
-        self.query = self.arguments.pop("query", None)
-        fields = msgspec.structs.fields(self.query) if self.query else ()
-        self.fields = {field.encode_name: field.type for field in fields}
-        self.required = [field.encode_name for field in fields if field.required]
+    view: Callable[..., object]
+    id: str
+    status: int
+    headers: dict[str, str]
+    errors: set[int]
+    etag: bool
+    security: tuple[str, ...]
+    media_type: str
+
+    def __post_init__(self) -> None:
+        functools.update_wrapper(self, self.view)
+        #: Of the path; those that are called otherwise are taken out below.
+        self.arguments = get_type_hints(self.view, include_extras=True)
+        if untyped := {*inspect.signature(self.view).parameters, "return"} - self.arguments.keys():
+            raise ContractError(f"{self.view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
+        self.answer = self.arguments.pop("return")
+        if get_origin(self.answer) is tuple:
+            self.answer = get_args(self.answer)[0]
+        if get_origin(self.answer) is Created:
+            self.status, (self.answer,) = 201, get_args(self.answer)
+            self.headers["Location"] = "Where it is."
+        if inspect.isclass(self.answer) and issubclass(self.answer, werkzeug.Response | None):
+            self.answer = None
+        self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
         self.body = self.arguments.pop("json", None)
         self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
+        self.form_type = self.texts["form"].form_type if "form" in self.texts else ""
+        for given, statuses in (
+            (True, {400, 422, 500}),
+            (self.arguments, {404}),
+            (self.security, {401, 403}),
+            (self.body or self.form_type, {413, 415}),
+            *((texts, getattr(texts.kind, "errors", ())) for texts in self.texts.values()),
+        ):
+            self.errors = self.errors.union(statuses if given else ())
 
     def __call__(self, **arguments: Any) -> Response:
+        if self.security:
+            authenticate(self.security)
         for name, value in arguments.items():
-            arguments[name] = _path_argument(value, self.arguments[name])
-        if self.query or request.query_string:
-            values = self._query()
-            if self.query:
-                arguments["query"] = msgspec.convert(values, self.query)
-        if self.etag and request.method not in ("GET", "HEAD", "POST") and "If-Match" not in request.headers:
-            abort(428, "Send If-Match with the ETag of what you have read.")
-        if self.decode:
-            arguments["json"] = self._body()
-        return self._respond(self.view(**arguments))
-
-    def _query(self) -> dict[str, Any]:
-        """Each parameter by its type: none twice that is not a list, none that is unknown."""
-        values: dict[str, Any] = {}
-        try:
-            unquote_to_bytes(request.query_string).decode()
-        except UnicodeDecodeError:
-            abort(400, "The query is not UTF-8.")
-        for name, given in request.args.lists():
-            if name not in self.fields:
-                raise Invalid("There is no such parameter.", parameter=name)
-            kind = self.fields[name]
-            several = _is_list(kind)
-            if len(given) > 1 and not several:
-                raise Invalid("Send this parameter once.", parameter=name)
             try:
-                values[name] = _text(given, kind) if several else _text(given[0], kind)
-            except msgspec.ValidationError as error:
-                raise Invalid(str(error), parameter=name) from None
-        for name in self.required:
-            if name not in values:
-                raise Invalid("This parameter is required.", parameter=name)
-        return values
+                kind = self.arguments[name]
+                arguments[name] = msgspec.convert(from_text(value, kind), kind)
+            except ValidationError:
+                abort(404)
+        if self.etag and request.method in CONDITIONAL and "If-Match" not in request.headers:
+            abort(428, "Send If-Match with the ETag of what you have read.")
+        mistakes: list[Mistake] = []
+        if request.query_string:
+            try:
+                unquote_to_bytes(request.query_string).decode()
+            except UnicodeDecodeError:
+                abort(400, "The query is not UTF-8.")
+            if "query" not in self.texts:
+                mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
+        if self.form_type and request.mimetype != self.form_type:
+            abort(415, f"Send {self.form_type}.")
+        for name, texts in self.texts.items():
+            arguments[name] = texts.read(PLACES[name](request), mistakes)
+        if self.decode:
+            arguments["json"] = self._body(mistakes)
+        if mistakes:
+            told = mistakes[0]["detail"] if len(mistakes) == 1 else f"{len(mistakes)} mistakes."
+            raise Invalid(told, mistakes)
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        if app.testing or app.debug:
+            return self._checked(app, arguments)
+        return self._respond(app, self.view(**arguments))
 
-    def _body(self) -> object:
+    def statuses(self, method: str, app: Flask) -> set[int]:
+        """The errors that it may answer."""
+        conditions = {412, 428} if self.etag and method in CONDITIONAL else ()
+        return self.errors.union(conditions, app.extensions["api_errors"])
+
+    def _body(self, mistakes: list[Mistake]) -> object:
         allowed = (JSON, MERGE_PATCH) if request.method == "PATCH" else (JSON,)
         if (
             request.mimetype not in allowed
@@ -146,39 +191,48 @@ class Operation:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
-            # The first thing that is wrong has ended the decoding: what follows may be no JSON at all.
+            # The first mistake has ended the decoding: what follows may be no JSON at all.
             read = _integers(msgspec.json.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             abort(400, "This is not JSON in UTF-8, or it nests too deep or has a number out of range.")
-        try:
-            return msgspec.convert(read, self.body, str_keys=True)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at ")
-            raise Invalid(message, pointer=_pointer(path)) from None
+        return check(read, self.body, mistakes)
 
-    def _respond(self, result: object) -> Response:
+    def _checked(self, app: Flask, arguments: dict[str, Any]) -> Response:
+        """Call the view, and raise where it is not what its contract says: it shows before production."""
+        try:
+            result = self.view(**arguments)
+        except HTTPException as error:
+            if error.response is None and error.code not in self.statuses(request.method, app):
+                undeclared = f"{self.id} answers {error.code}: declare it, by @operation(errors=[{error.code}])"
+                raise ContractError(undeclared) from error
+            raise
+        response = self._respond(app, result)
+        if response.status_code not in (self.status, 304):
+            raise ContractError(f"{self.id} answers {response.status_code}, and its contract says {self.status}.")
+        if response.status_code != 304 and self.answer is not None and self.media_type == JSON:
+            # Structs are not validated when they are made.
+            msgspec.json.decode(response.data, type=self.answer)
+        return response
+
+    def _respond(self, app: Flask, result: object) -> Response:
         """Encode what a view has returned: a value, with a status and headers if it likes."""
         if isinstance(result, Response):
             return result
         value, *rest = result if isinstance(result, tuple) else (result,)
         status = rest[0] if rest else self.status
         headers = rest[1] if rest[1:] else None
-        body = b"" if value is None else encode(value)
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        if app.testing or app.debug:
-            # Structs are not validated when they are made: here mistakes show before production.
-            msgspec.json.decode(body or b"null", type=self.answer)
-            if status != self.status:
-                raise ContractError(f"{self.id} answers {status}, and its contract says {self.status}.")
-        response = app.response_class(body, status, headers, content_type=JSON)
+        if isinstance(value, Created):
+            value, headers = value.value, {"Location": value.location}
+        body: Any = value if self.media_type != JSON else b"" if value is None else encode(value)
+        response = app.response_class(body, status, headers, content_type=self.media_type)
         if self.etag and body:
-            response.headers["ETag"] = current = f'"{_digest(body)}"'
+            response.headers["ETag"] = current = f'"{_digest(response.data)}"'
             if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(current.strip('"')):
                 return app.response_class(status=304, headers={"ETag": current})
         return response
 
 
-def match(current: object) -> None:
+def check_if_match(current: object) -> None:
     """Go on only if the client has seen ``current``, the representation that a GET answers now.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
@@ -187,37 +241,13 @@ def match(current: object) -> None:
         abort(412, "It has changed since you read it: read it again.")
 
 
-def changes(patch: Struct) -> dict[str, Any]:
+def changed_fields(patch: Struct) -> dict[str, Any]:
     """The fields that a PATCH has sent; the others are ``UNSET``."""
     return {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not UNSET}
 
 
 def _digest(body: bytes) -> str:
     return blake2b(body, digest_size=16).hexdigest()
-
-
-def _is_list(kind: Any) -> bool:
-    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return list in (plain, get_origin(plain))
-
-
-def _path_argument(value: object, kind: Any) -> object:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        abort(404)
-
-
-def _text(value: str | list[str], kind: Any) -> object:
-    """A text of the query as its type, by JSON's own words: ``true`` and not ``1``, and no ``nan``."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        texts = value if isinstance(value, list) else [value]
-        if not all(re.fullmatch(r"-?[0-9][0-9.eE+-]*|true|false", text) for text in texts):
-            raise
-        read = [_scalar(text) for text in texts]
-        return msgspec.convert(read if isinstance(value, list) else read[0], kind)
 
 
 def _integers(value: Any) -> Any:
@@ -227,15 +257,3 @@ def _integers(value: Any) -> Any:
     if isinstance(value, list):
         return [_integers(part) for part in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
-
-
-def _scalar(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
-
-
-def _pointer(path: str) -> str:
-    """``$.lines[0].price`` as a JSON pointer: https://www.rfc-editor.org/rfc/rfc6901"""
-    return "#" + re.sub(r"\.|\[", "/", path.strip("`").removeprefix("$").replace("]", ""))

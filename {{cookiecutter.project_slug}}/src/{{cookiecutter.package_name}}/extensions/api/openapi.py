@@ -1,11 +1,11 @@
-"""The OpenAPI document of an application: what its operations take and answer, errors included.
+"""The OpenAPI document of one version of the API: what its operations take and answer, errors included.
 
 https://spec.openapis.org/oas/v3.1.1
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from inspect import cleandoc
+from collections.abc import Iterator
+from inspect import cleandoc, unwrap
 from typing import Any
 
 import msgspec
@@ -14,23 +14,24 @@ from msgspec import Struct
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from .contract import JSON, MERGE_PATCH, PREFIX, ContractError, Operation
+from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation
+from .validation import schema_hook
 
-#: Of the contract, not of the service: raise it when clients get something new.
-VERSION = "1.0.0"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBLEM = "application/problem+json"
 REFERENCE = "#/components/schemas/{name}"
-#: What any request may be answered: a wrong host, an unknown parameter, a bug.
-ALWAYS = {400, 422, 500}
+#: Places of parameters, as views and as OpenAPI call them.
+PLACES = {"query": "query", "headers": "header", "cookies": "cookie"}
 
 
 class Detail(Struct, omit_defaults=True):
-    """What is wrong, and where: in the body by a JSON pointer, or in the query."""
+    """What is wrong, and where: in the body by a JSON pointer, or elsewhere by the name of what was sent."""
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
+    header: str | None = None
+    cookie: str | None = None
 
 
 class Problem(Struct, omit_defaults=True):
@@ -44,46 +45,46 @@ class Problem(Struct, omit_defaults=True):
     errors: list[Detail] = []
 
 
-def operations(app: Flask) -> Iterator[tuple[Rule, Operation]]:
-    """The routes of the contract, in an order that does not depend on how they were registered.
+def check_security(app: Flask) -> None:
+    """Raise for an operation that asks for a scheme which nothing provides: nobody could call it.
 
-    :raises ContractError: for a route below the prefix that is no operation.
+    :raises ContractError: naming both.
     """
+    for rule, operation in operations(app):
+        if missing := set(operation.security) - app.extensions["api_security"].keys():
+            raise ContractError(f"{rule.rule} asks for {missing.pop()}, a security scheme that no extension provides.")
+
+
+def operations(app: Flask, prefix: str = "") -> Iterator[tuple[Rule, Operation]]:
+    """The operations below a prefix, in an order that does not depend on how they were registered."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, [*map(METHODS.index, _methods(rule))])):
-        view = app.view_functions[rule.endpoint]
-        if isinstance(view, Operation):
+        # Decorators may stand above and below @operation.
+        view = unwrap(app.view_functions[rule.endpoint], stop=lambda found: isinstance(found, Operation))
+        if isinstance(view, Operation) and rule.rule.startswith(f"{prefix}/"):
             yield rule, view
-        elif rule.rule.startswith(f"{PREFIX}/") and not rule.endpoint.startswith("api.documentation"):
-            raise ContractError(f"{rule.rule} is not documented: decorate its view with @operation().")
 
 
 def _methods(rule: Rule) -> list[str]:
     return sorted((rule.methods or set()) & set(METHODS), key=METHODS.index)
 
 
-def make(app: Flask) -> dict[str, Any]:
-    """The OpenAPI document of an application, made anew.
+def make(app: Flask, prefix: str) -> dict[str, Any]:
+    """Make the document of the operations below a prefix.
 
     :raises ContractError: for views or types that share a name.
     """
-    found = list(operations(app))
-    types = [Problem] + [
-        kind
-        for _, operation in found
-        for kind in (operation.query, operation.body, operation.answer, *operation.arguments.values())
-        if kind is not None
-    ]
-    kinds = list(dict.fromkeys(types))
-    schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    check_security(app)
+    found = list(operations(app, prefix))
+    types: list[Any] = [Problem]
+    for _, operation in found:
+        structs = [texts.kind for texts in operation.texts.values()]
+        types += [operation.body, operation.answer, *structs, *operation.arguments.values()]
+    kinds = list(dict.fromkeys(kind for kind in types if kind is not None))
+    references, components = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REFERENCE)
     for name, component in components.items():
         if name != re.sub(r"\W", "_", component.get("title", name)):
             raise ContractError(f"Several types are called {component['title']}: {name} is one of them.")
-    schema = dict(zip(kinds, schemas, strict=True))
-    parameters = {
-        operation.query: components[schema[operation.query]["$ref"].rpartition("/")[2]]
-        for _, operation in found
-        if operation.query
-    }
+    schemas = dict(zip(kinds, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, str] = {}
     for rule, operation in found:
@@ -91,35 +92,32 @@ def make(app: Flask) -> dict[str, Any]:
         for method in _methods(rule):
             if seen.setdefault(operation.id, f"{method} {path}") != f"{method} {path}":
                 raise ContractError(f"{seen[operation.id]} and {method} {path} are both called {operation.id}.")
-            paths.setdefault(path, {})[method.lower()] = _describe(rule, operation, method, schema, parameters)
-    for kind in parameters:
-        components.pop(kind.__name__)
-    return {
-        "openapi": "3.1.1",
-        "info": {"title": app.name, "version": VERSION},
-        "paths": paths,
-        "components": {"schemas": {name: components[name] for name in sorted(components)}},
-    }
+            described = _describe(app, rule, operation, method, schemas, components)
+            paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
+    # What parameters are read into is shown as parameters.
+    for kind in {texts.kind for _, operation in found for texts in operation.texts.values() if texts.place in PLACES}:
+        components.pop(_name(schemas[kind]))
+    parts: dict[str, Any] = {"schemas": {name: components[name] for name in sorted(components)}}
+    if used := sorted({name for _, operation in found for name in operation.security}):
+        parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in used}
+    document = dict(app.config["API_DOCUMENT"])
+    info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
+    return {"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts}
 
 
 def _describe(
-    rule: Rule, operation: Operation, method: str, schema: Mapping[Any, Any], queries: Mapping[Any, Any]
+    app: Flask, rule: Rule, operation: Operation, method: str, schemas: dict[Any, Any], components: dict[str, Any]
 ) -> dict[str, Any]:
-    """One operation of the document."""
+    """One operation of the document; empty parts are left out."""
     summary, _, description = cleandoc(operation.__doc__ or operation.id).partition("\n\n")
-    parameters = [_parameter(name, "path", schema[kind], required=True) for name, kind in operation.arguments.items()]
-    if operation.query:
-        query = queries[operation.query]
-        parameters += [
-            _parameter(name, "query", content, required=name in query.get("required", ()))
-            for name, content in query["properties"].items()
-        ]
-    errors = ALWAYS | operation.errors
+    parameters = [_parameter(name, "path", schemas[kind], required=True) for name, kind in operation.arguments.items()]
+    for place in (place for place in PLACES if place in operation.texts):
+        kind = components[_name(schemas[operation.texts[place].kind])]
+        for name, schema in kind["properties"].items():
+            parameters.append(_parameter(name, PLACES[place], schema, required=name in kind["required"]))
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.headers.items()}
-    success: dict[str, Any] = {"description": HTTP_STATUS_CODES[operation.status]}
+    success: dict[str, Any] = {"description": HTTP_STATUS_CODES[operation.status], "headers": headers}
     responses: dict[int, dict[str, Any]] = {operation.status: success}
-    if operation.arguments:
-        errors.add(404)
     if operation.etag:
         version = {"description": "The version of what is answered.", "schema": {"type": "string"}}
         if operation.answer is not None:
@@ -127,35 +125,44 @@ def _describe(
         if method == "GET":
             parameters.append(_parameter("If-None-Match", "header", {"type": "string"}, "An ETag that you have."))
             responses[304] = {"description": "You have the current version.", "headers": {"ETag": version}}
-        elif method != "POST":
+        elif method in CONDITIONAL:
             seen = {"type": "string", "description": "The ETag of what you have read."}
             parameters.append(_parameter("If-Match", "header", seen, required=True))
-            errors |= {412, 428}
-    described: dict[str, Any] = {
+    body: dict[str, Any] = {}
+    if operation.body:
+        body = {"required": True, "content": {JSON: {"schema": schemas[operation.body]}}}
+        if method == "PATCH":
+            # Not as a second media type: generators of clients stumble over two with one schema.
+            body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
+    elif operation.form_type:
+        body = {"required": True, "content": {operation.form_type: {"schema": schemas[operation.texts["form"].kind]}}}
+    if operation.answer is not None or operation.media_type != JSON:
+        success["content"] = {operation.media_type: {"schema": schemas.get(operation.answer, {"type": "string"})}}
+    for status in operation.statuses(method, app):
+        problem = {PROBLEM: {"schema": schemas[Problem]}}
+        responses[status] = {"description": HTTP_STATUS_CODES[status], "content": problem}
+    if operation.security:
+        challenge = {"description": "How to say who you are.", "schema": {"type": "string"}}
+        responses[401]["headers"] = {"WWW-Authenticate": challenge}
+    if not headers:
+        del success["headers"]
+    return {
         "operationId": operation.id,
         "summary": " ".join(summary.split()),
         "description": description,
         "tags": [rule.endpoint.rpartition(".")[0].rpartition(".")[2]],
+        "security": [{name: []} for name in operation.security],
         "parameters": parameters,
+        "requestBody": body,
+        "responses": {str(status): responses[status] for status in sorted(responses)},
     }
-    if operation.body:
-        errors |= {413, 415}
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema[operation.body]}}}
-        if method == "PATCH":
-            # Not as a second media type: generators of clients stumble over two with one schema.
-            described["requestBody"]["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
-    if operation.answer is not None:
-        success["content"] = {JSON: {"schema": schema[operation.answer]}}
-    if headers:
-        success["headers"] = headers
-    for status in errors:
-        problem = {PROBLEM: {"schema": schema[Problem]}}
-        responses[status] = {"description": HTTP_STATUS_CODES[status], "content": problem}
-    described["responses"] = {str(status): responses[status] for status in sorted(responses)}
-    return {name: part for name, part in described.items() if part}
 
 
-def _parameter(name: str, place: str, schema: Mapping[str, Any], description: str = "", required: bool = False) -> Any:
+def _name(reference: dict[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], description: str = "", required: bool = False) -> Any:
     schema = dict(schema)
     description = schema.pop("description", description)
     return {"name": name, "in": place, "required": required, "description": description, "schema": schema}

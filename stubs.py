@@ -1,6 +1,7 @@
 """Contract first: typed views and schemas from an OpenAPI document, to be filled in.
 
-The schemas come from datamodel-code-generator, which uv fetches for the occasion:
+``make stubs CONTRACT=orders.json`` in a service clones the template and runs this in the service's folder. The schemas
+come from datamodel-code-generator, which uv fetches for the occasion:
 https://github.com/koxudaxi/datamodel-code-generator
 """
 
@@ -13,13 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 import click
-
-from .changes import resolve
-from .contract import JSON, PREFIX
-from .openapi import ALWAYS, METHODS
 
 GENERATOR = "datamodel-code-generator>=0.89,<0.90"
 OPTIONS = [
@@ -28,12 +25,13 @@ OPTIONS = [
     *("--keyword-only", "--snake-case-field", "--use-schema-description", "--output-datetime-class=datetime"),
     *("--collapse-root-models", "--disable-future-imports", "--disable-timestamp", "--formatters=builtin"),
 ]
+METHODS = ("get", "post", "put", "patch", "delete")
 #: What ``contract.py`` answers by itself.
 OWN = {"Problem", "Detail"}
-IMPLIED = ALWAYS | {412, 413, 415, 428}
+IMPLIED = {400, 412, 413, 415, 422, 428, 500}
 ZONED = "Annotated[datetime, Meta(tz=True)]"
 #: Names that the module of views has.
-TAKEN = {"bp", "field", "init_app", "operation"}
+TAKEN = {"bp", "field", "operation"}
 TYPES = {
     "string": "str",
     "integer": "int",
@@ -114,7 +112,9 @@ def schemas_of(contract: Mapping[str, Any], generated: str) -> str:
             "from datetime", "from msgspec import Meta\nfrom typing import Annotated\nfrom datetime", 1
         )
     generated = re.sub(r"\A(#.*\n)+", '"""What the operations take and answer."""\n', generated)
-    generated = generated.replace("from msgspec import", "from ..api.contract import Input\nfrom msgspec import", 1)
+    generated = generated.replace(
+        "from msgspec import", "from ...extensions.api.contract import Input\nfrom msgspec import", 1
+    )
     return generated
 
 
@@ -146,14 +146,15 @@ def operations(contract: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[
     for path, linked in contract["paths"].items():
         item = resolve(contract, linked)
         for method in METHODS:
-            if method.lower() in item:
-                shared = {"parameters": [*item.get("parameters", ()), *item[method.lower()].get("parameters", ())]}
-                yield path, method.lower(), {**item[method.lower()], **shared}
+            if method in item:
+                shared = {"parameters": [*item.get("parameters", ()), *item[method].get("parameters", ())]}
+                yield path, method, {**item[method], **shared}
 
 
 def views(contract: Mapping[str, Any], name: str) -> str:
     """The module of views."""
-    prefix = PREFIX if all(path.startswith(f"{PREFIX}/") for path in contract["paths"]) else ""
+    prefixes = {match[0] for path in contract["paths"] if (match := re.match(r"/api/v[^/]+(?=/)|", path))}
+    prefix = prefixes.pop() if len(prefixes) == 1 else ""
     parts: dict[str, str] = {}
     for path, method, operation in operations(contract):
         called, view = _view(contract, prefix, path, method, operation)
@@ -171,15 +172,11 @@ def views(contract: Mapping[str, Any], name: str) -> str:
     return f'''"""{about}: views of its contract, to be filled in."""
 
 {imported("datetime", "datetime")}{imported("typing", "Annotated", "Any", "Literal")}
-from flask import Blueprint, Flask
+from flask import Blueprint
 {imported("msgspec", "UNSET", "Meta", "UnsetType", "field")}
-from ..api.contract import {"PREFIX, " if prefix else ""}{"Input, " if "(Input)" in body else ""}operation
+from ...extensions.api.contract import {"Input, " if "(Input)" in body else ""}operation
 {imported(".schemas", *sorted(schemas))}
-bp = Blueprint("{name}", __name__{", url_prefix=PREFIX" if prefix else ""})
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
+bp = Blueprint("{name}", __name__{f', url_prefix="{prefix}"' if prefix else ""})
 
 
 {body}
@@ -220,7 +217,7 @@ def _view(
     responses = {status: resolve(contract, response) for status, response in operation.get("responses", {}).items()}
     status = min((int(status) for status in responses if status.startswith("2") and status.isdigit()), default=200)
     success = responses.get(str(status), {})
-    content = success.get("content", {}).get(JSON)
+    content = success.get("content", {}).get("application/json")
     answer = python_type(content["schema"]) if content else "None"
     headers = {header: text.get("description", "") for header, text in success.get("headers", {}).items()}
     conditions = {parameter["name"].lower() for parameter in parameters if parameter["in"] == "header"}
@@ -298,3 +295,38 @@ def identifier(text: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W+", "_", text).strip("_").lower()
     words = f"_{words}" if words[:1].isdigit() else words
     return f"{words}_" if keyword.iskeyword(words) or words in TAKEN else words or "_"
+
+
+def resolve(document: Any, value: Any) -> Any:
+    """What a reference refers to."""
+    while isinstance(value, Mapping) and "$ref" in value:
+        found: Any = document
+        for part in value["$ref"].removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        value = found
+    return value or {}
+
+
+@click.command
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("folder", required=False)
+def main(file: TextIO, folder: str | None) -> None:
+    """Write typed views and schemas of the contract in FILE as a blueprint to FOLDER.
+
+    FOLDER is a new one in ``blueprints/``, called after FILE, unless it is given.
+    """
+    name = identifier(Path(file.name).name.partition(".")[0])
+    (blueprints,) = Path().glob("src/*/blueprints")
+    path = Path(folder) if folder else blueprints / name
+    if path.exists():
+        raise click.ClickException(f"{path} exists: name another folder, with FOLDER=...")
+    try:
+        contract = json.load(file)
+        write(contract, Path(file.name), path)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise click.ClickException(f"{file.name} is not valid OpenAPI in JSON: {error!r}") from None
+    click.echo(f'Wrote {path}. Next: "blueprints.{path.name}" into OWN in modules.py')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,17 @@
 """Views and schemas from a contract. Making them with the generator itself needs its download; see make stubs."""
 
-from collections.abc import Callable
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
-from flask import Flask
+from click.testing import CliRunner
+from manifest import TEMPLATE
+
+stubs = SimpleNamespace(**runpy.run_path(str(TEMPLATE / "stubs.py")))
 
 CONTRACT: dict[str, Any] = {
     "info": {"title": "Shop"},
@@ -51,8 +57,8 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-def test_views(api: Callable[[str], Any]) -> None:
-    text = api("stubs").views(CONTRACT, "shop")
+def test_views() -> None:
+    text = stubs.views(CONTRACT, "shop")
     compile(text, "shop.py", "exec")
     for line in (
         '@bp.get("/orders/<int:order_id>/lines")',
@@ -73,55 +79,48 @@ def test_views(api: Callable[[str], Any]) -> None:
         assert f"{line}\n" in text
 
 
-def test_views_below_the_prefix(api: Callable[[str], Any]) -> None:
+def test_views_below_the_prefix() -> None:
     paths = {f"/api/v1{path}": item for path, item in CONTRACT["paths"].items()}
-    text = api("stubs").views({**CONTRACT, "paths": paths}, "shop")
-    assert 'bp = Blueprint("shop", __name__, url_prefix=PREFIX)' in text
+    text = stubs.views({**CONTRACT, "paths": paths}, "shop")
+    assert 'bp = Blueprint("shop", __name__, url_prefix="/api/v1")' in text
     assert '@bp.get("/orders/<int:order_id>/lines")' in text
 
 
-def test_views_of_the_memos(app: Flask, api: Callable[[str], Any]) -> None:
-    text = api("stubs").views(api("openapi").make(app), "memos")
-    compile(text, "memos.py", "exec")
-    assert "def change_memo(memo_id: Annotated[int, Meta(" in text
-    assert "json: MemoPatch) -> Memo:" in text
-
-
-def test_dates_have_a_zone(api: Callable[[str], Any]) -> None:
+def test_dates_have_a_zone() -> None:
     fields = ["a: datetime", "b: datetime | UnsetType", "c: list[datetime]", "d: Annotated[datetime, Meta(title=1)]"]
     generated = "from datetime import datetime\nfrom msgspec import Struct\n" + "\n".join(fields)
-    text = api("stubs").schemas_of(CONTRACT, generated)
+    text = stubs.schemas_of(CONTRACT, generated)
     assert text.count("datetime, Meta(tz=True") == 4
     assert "from msgspec import Meta\n" in text
 
 
 @pytest.mark.parametrize(
     ("name", "called"),
-    [("listNotes", "list_notes"), ("2fast", "_2fast"), ("class", "class_"), ("init_app", "init_app_"), ("--", "_")],
+    [("listNotes", "list_notes"), ("2fast", "_2fast"), ("class", "class_"), ("operation", "operation_"), ("--", "_")],
 )
-def test_names(api: Callable[[str], Any], name: str, called: str) -> None:
-    assert api("stubs").identifier(name) == called
+def test_names(name: str, called: str) -> None:
+    assert stubs.identifier(name) == called
 
 
-def test_names_that_are_the_same(api: Callable[[str], Any]) -> None:
+def test_names_that_are_the_same() -> None:
     paths = {"/a": {"get": {"operationId": "x"}}, "/b": {"get": {"operationId": "X"}}}
     with pytest.raises(click.ClickException, match="Two operations would be called x"):
-        api("stubs").views({"paths": paths}, "shop")
+        stubs.views({"paths": paths}, "shop")
 
 
-def test_names_of_schemas(api: Callable[[str], Any]) -> None:
+def test_names_of_schemas() -> None:
     with pytest.raises(click.ClickException, match="The schema line needs a name as classes have, such as Line"):
-        api("stubs").check_names("from .schemas import Other, line\n", "class Other:\n\nclass Line:\n")
+        stubs.check_names("from .schemas import Other, line\n", "class Other:\n\nclass Line:\n")
 
 
-def test_lists_of_values_in_place(api: Callable[[str], Any]) -> None:
+def test_lists_of_values_in_place() -> None:
     schema = {"properties": {"a": {"enum": [1]}, "b": {"items": [{"properties": {"c": {"enum": [1]}}}]}, "d": {}}}
-    assert set(api("stubs")._choices({"schemas": schema})) == {"a", "b", "c"}
+    assert set(stubs._choices({"schemas": schema})) == {"a", "b", "c"}
 
 
-def test_schemas(api: Callable[[str], Any]) -> None:
+def test_schemas() -> None:
     generated = "# made by\nfrom msgspec import Struct\n\n\nclass Problem(Struct):\n    x: int\n\n\nclass Line(Struct, kw_only=True):\n    y: int\n"
-    text = api("stubs").schemas_of(CONTRACT, generated)
+    text = stubs.schemas_of(CONTRACT, generated)
     assert "class Line(Input, kw_only=True):\n    y: int\n" in text
     assert "Problem" not in text
 
@@ -142,18 +141,50 @@ def test_schemas(api: Callable[[str], Any]) -> None:
         ({"enum": ["a", 1.5, True]}, "Any"),
     ],
 )  # fmt: skip
-def test_types(api: Callable[[str], Any], schema: Any, kind: str) -> None:
-    assert api("stubs").python_type(schema) == kind
+def test_types(schema: Any, kind: str) -> None:
+    assert stubs.python_type(schema) == kind
 
 
 @pytest.mark.parametrize(
     ("name", "body"), [("order-id", {"application/json": {"schema": {}}}), ("order", {"text/plain": {}})]
 )
-def test_what_cannot_be_a_view(api: Callable[[str], Any], name: str, body: Any) -> None:
+def test_what_cannot_be_a_view(name: str, body: Any) -> None:
     operation = {
         "parameters": [{"name": name, "in": "path", "schema": {}}],
         "requestBody": {"content": body},
         "responses": {},
     }
     with pytest.raises(click.ClickException):
-        api("stubs").views({"info": {}, "paths": {"/orders/{" + name + "}": {"post": operation}}}, "shop")
+        stubs.views({"info": {}, "paths": {"/orders/{" + name + "}": {"post": operation}}}, "shop")
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "src/shop/blueprints/orders").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no JSON", "odd.json is not valid OpenAPI in JSON"),
+        ("[]", "odd.json is not valid OpenAPI in JSON"),
+        ("{}", "odd.json is not valid OpenAPI in JSON"),
+        ('{"openapi": "3.1.1", "paths": []}', "odd.json is not valid OpenAPI in JSON"),
+        ('{"openapi": "3.1.1", "paths": {"/api/v1/memos": {"$ref": "#/gone"}}}', "KeyError('gone')"),
+    ],
+)
+def test_what_is_no_contract(service: Path, text: str, message: str) -> None:
+    (service / "odd.json").write_text(text)
+    done = CliRunner().invoke(stubs.main, ["odd.json"])
+    assert done.exit_code == 1
+    assert message in done.output
+    assert not (service / "src/shop/blueprints/odd").exists()
+
+
+def test_nothing_is_written_over(service: Path) -> None:
+    (service / "orders.json").write_text(json.dumps(CONTRACT))
+    done = CliRunner().invoke(stubs.main, ["orders.json"])
+    assert done.exit_code == 1
+    assert "src/shop/blueprints/orders exists" in done.output

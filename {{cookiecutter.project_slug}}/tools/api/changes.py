@@ -2,9 +2,14 @@
 
 A client sends requests and reads responses. So a request may not be asked for more than before, and
 a response may not hold less, or other values, than before.
+
+Usage: changes.py OLD NEW; - is standard input. The status is 1 if anything breaks.
 """
 
+import json
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -227,3 +232,38 @@ def resolve(document: Document, value: Any) -> Any:
             found = found[part.replace("~1", "/").replace("~0", "~")]
         value = found
     return value or {}
+
+
+def read(file: str) -> Document:
+    """The document in a file.
+
+    :raises SystemExit: if that is no OpenAPI document.
+    """
+    try:
+        contract = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
+        if isinstance(contract["paths"], dict) and "openapi" in contract:
+            return contract  # type: ignore[no-any-return]
+    except OSError as error:
+        sys.exit(f"{file}: {error.strerror}")
+    except (KeyError, TypeError, ValueError):
+        pass
+    sys.exit(f"{file} is not an OpenAPI document in JSON.")
+
+
+def main(old: str, new: str) -> None:
+    """Print what breaks clients of ``old`` in ``new``, and exit with 1 if anything does."""
+    documents = read(old), read(new)
+    try:
+        found = list(breaking(*documents))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
+    sys.stdout.writelines(f"{change}\n" for change in found)
+    if found:
+        sys.exit(f"{len(found)} breaking change{'s' if len(found) > 1 else ''}.")
+    sys.stdout.write("Nothing breaks.\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("Usage: changes.py OLD NEW; - is standard input.")
+    main(*sys.argv[1:])

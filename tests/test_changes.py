@@ -1,10 +1,19 @@
 """What breaks clients is named; what does not is not."""
 
 import copy
+import json
+import runpy
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from manifest import TREE
+
+PROGRAM = TREE / "tools/api/changes.py"
+breaking = runpy.run_path(str(PROGRAM))["breaking"]
 
 SCHEMAS: dict[str, Any] = {
     "In": {
@@ -151,10 +160,10 @@ def drop(path: str) -> Edit:
         (put(OUT + "properties/a", {"anyOf": [{"type": "string"}, {"type": "null"}]}), "a: it may be null now"),
     ],
 )
-def test_what_breaks_is_named(api: Callable[[str], Any], edit: Edit, named: str) -> None:
+def test_what_breaks_is_named(edit: Edit, named: str) -> None:
     new = copy.deepcopy(CONTRACT)
     edit(new)
-    found = list(api("changes").breaking(CONTRACT, new))
+    found = list(breaking(CONTRACT, new))
     assert any(named in line for line in found), found
 
 
@@ -189,7 +198,47 @@ def test_what_breaks_is_named(api: Callable[[str], Any], edit: Edit, named: str)
         put(OUT + "properties/d/description", "new words"),
     ],
 )
-def test_what_breaks_nothing_is_not_named(api: Callable[[str], Any], edit: Edit) -> None:
+def test_what_breaks_nothing_is_not_named(edit: Edit) -> None:
     new = copy.deepcopy(CONTRACT)
     edit(new)
-    assert list(api("changes").breaking(CONTRACT, new)) == []
+    assert list(breaking(CONTRACT, new)) == []
+
+
+def compare(*files: str, given: str = "") -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(PROGRAM), *files], input=given, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_program_needs_python_alone(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(json.dumps(CONTRACT))
+    assert compare(str(old), str(old)) == (0, "Nothing breaks.\n")
+    new.write_text(json.dumps({**CONTRACT, "paths": {}}))
+    status, printed = compare("-", str(new), given=old.read_text())
+    assert status == 1
+    assert "/things: the path is removed\n" in printed
+    assert "breaking change" in printed.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no JSON", "is not an OpenAPI document in JSON."),
+        ("{}", "is not an OpenAPI document in JSON."),
+        ('{"openapi": "3.1.1", "paths": []}', "is not an OpenAPI document in JSON."),
+        ('{"openapi": "3.1.1", "paths": {"/things": {"$ref": "#/gone"}}}', "is not valid OpenAPI: KeyError('gone')"),
+    ],
+)
+def test_what_is_no_contract(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "odd.json").write_text(text)
+    status, printed = compare(str(tmp_path / "odd.json"), "-", given=json.dumps(CONTRACT))
+    assert status == 1
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_file_that_is_missing_and_a_wrong_call(tmp_path: Path) -> None:
+    assert compare(str(tmp_path / "none.json"), "-") == (1, f"{tmp_path / 'none.json'}: No such file or directory\n")
+    assert compare() == (1, "Usage: changes.py OLD NEW; - is standard input.\n")

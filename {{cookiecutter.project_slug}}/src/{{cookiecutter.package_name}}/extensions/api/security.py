@@ -1,0 +1,43 @@
+"""Who asks: schemes by which clients say who they are, and operations ask for.
+
+``scheme`` adds one to the contract and returns its readers: functions that look at ``flask.request`` and return who
+has sent it, or None. The first that returns something has found ``g.user``. A reader may ``abort(403)``.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app, g
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+Reader = Callable[[], object]
+
+
+@dataclass
+class Scheme:
+    #: As OpenAPI describes it: https://spec.openapis.org/oas/v3.1.1#security-scheme-object
+    document: dict[str, Any]
+    readers: list[Reader] = field(default_factory=list)
+
+
+def scheme(app: Flask, name: str, document: dict[str, Any]) -> list[Reader]:
+    """The readers of a scheme, to append to. Several extensions may read one scheme; the first describes it."""
+    schemes: dict[str, Scheme] = app.extensions["api_security"]
+    return schemes.setdefault(name, Scheme(document)).readers
+
+
+def authenticate(names: Iterable[str]) -> None:
+    """Find ``g.user`` by one of these schemes, or answer 401.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-401-unauthorized
+    """
+    schemes: list[Scheme] = [current_app.extensions["api_security"][name] for name in names]
+    for one in schemes:
+        for read in one.readers:
+            if (user := read()) is not None:
+                g.user = user
+                return
+    challenges = [WWWAuthenticate(one.document.get("scheme", one.document["type"]).lower()) for one in schemes]
+    raise Unauthorized("Say who you are.", www_authenticate=challenges)
