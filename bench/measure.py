@@ -173,8 +173,10 @@ def make(name: str, views: str | None = None, **answers: str) -> Path:
     if views:
         package = service / "src/flask_service"
         shutil.copy(CONTENDERS / views, package / "blueprints/bench.py")
-        registry = package / "extensions/__init__.py"
-        registry.write_text(re.sub("^]$", '    "blueprints.bench",\n]', registry.read_text(), flags=re.MULTILINE))
+        modules = package / "modules.py"
+        modules.write_text(
+            modules.read_text().replace('    "blueprints.main",\n', '    "blueprints.main",\n    "blueprints.bench",\n')
+        )
     # As an image has it: what is compiled at the first start is no part of any start.
     subprocess.run([sys.executable, "-m", "compileall", "-q", service / "src"], check=True)
     return service

@@ -19,7 +19,9 @@ from manifest import TEMPLATE
 from running import Server, clean_environment, required_settings, run, serving
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
+from updates import copy_template
 
 pytestmark = pytest.mark.slow
 
@@ -28,22 +30,17 @@ CLIENT_GENERATOR = "openapi-python-client>=0.29,<0.30"
 URL = "/api/v1/memos"
 MEMOS = '''"""The memos of the tests."""
 
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from flask import Flask
-
-from .api import contract, paging
-
-spec = spec_from_file_location("memos", Path(__file__).parents[3] / "tests/blueprints/api/conftest.py")
+spec = spec_from_file_location("memos", Path(__file__).parents[3] / "tests/extensions/api/conftest.py")
 memos = module_from_spec(spec)
 spec.loader.exec_module(memos)
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(memos.make_memos(contract, paging))
+bp = memos.make_memos(import_module("contracts"))
 '''
-MODULES = "src/contracts/extensions/__init__.py"
+MODULES = "src/contracts/modules.py"
+LAST = '    "blueprints.main",\n'
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +49,7 @@ def contracts(bake: Any) -> Path:
     folder: Path = bake(preset="api", sql="none", project_name="Contracts").path
     (folder / "src/contracts/blueprints/memos.py").write_text(MEMOS)
     modules = folder / MODULES
-    modules.write_text(
-        modules.read_text().replace('    "blueprints.api",\n', '    "blueprints.api",\n    "blueprints.memos",\n')
-    )
+    modules.write_text(modules.read_text().replace(LAST, f'{LAST}    "blueprints.memos",\n'))
     run(folder, "make", "openapi")
     return folder
 
@@ -73,8 +68,8 @@ def server(contracts: Path, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def flask(folder: Path, *command: str) -> str:
-    return run(folder, ".venv/bin/flask", "--app", "contracts", "openapi", *command, APP_ENV="development")
+def flask(folder: Path, *command: str, **variables: str) -> str:
+    return run(folder, ".venv/bin/flask", "--app", "contracts", "openapi", *command, APP_ENV="development", **variables)
 
 
 def fuzz(folder: Path, server: Server, examples: int, seed: int) -> int:
@@ -162,7 +157,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts_client import Client
-from contracts_client.api.conversions import convert, list_conversions
+from contracts_client.api.conversions import convert
 from contracts_client.api.memos import change_memo, create_memo, delete_memo, list_memos, read_memo
 from contracts_client.models import Conversion, ConversionIn, Line, ListMemosKindItem, Memo, MemoIn, MemoPatch, Problem
 
@@ -188,10 +183,9 @@ assert read_memo.sync(memo.id, client=client).status == 404
 invalid = create_memo.sync(client=client, body=MemoIn(title=""))
 assert invalid.errors[0].pointer == "#/title", invalid
 assert convert.sync(client=client, body=ConversionIn(celsius=20)).fahrenheit == 68
-assert len(list_conversions.sync(client=client, limit=3).items) == 3
 
 modules = {path.stem for path in Path(contracts_client.__file__).parent.glob("api/*/*.py")} - {"__init__"}
-assert modules == {"convert", "list_conversions", "change_memo", "create_memo", "delete_memo", "list_memos", "read_memo"}
+assert modules == {"convert", "change_memo", "create_memo", "delete_memo", "list_memos", "read_memo"}
 """
 
 
@@ -233,26 +227,19 @@ def test_breaking_changes_since_the_last_tag(released: Path) -> None:
     git(released, "tag", "v1")
     status, printed = make(released, "contract")
     assert (status, "Nothing breaks" in printed) == (0, True), printed
-    module = released / "src/contracts/blueprints/api/example/__init__.py"
+    module = released / "src/contracts/blueprints/example/api/__init__.py"
     text = module.read_text()
     edits = {
         "le=HOTTEST": ("le=1e8", "celsius: maximum is narrowed"),
-        '@bp.get("/conversions")': ('@bp.get("/table")', "GET /api/v1/conversions: the operation is removed"),
-        "    items: list[Conversion]\n": ("    rows: list[Conversion]\n", ""),
-        "    celsius: Celsius\n\n\nclass Conversion(": (
-            "    celsius: Celsius\n    place: str\n\n\nclass Conversion(",
-            "request body, place: it is new and required",
-        ),
-        '    kelvin: Annotated[float, Meta(ge=0, description="Kelvin.", examples=[293.15])]\n': (
-            "",
-            "kelvin: the property is removed",
-        ),
-        ", round(celsius - ABSOLUTE_ZERO, 2))": (")", ""),
+        "def convert(": ("def convert_temperature(", "the operation is called convert_temperature, and was convert"),
     }
     for old, (new, _) in edits.items():
         assert old in text
         text = text.replace(old, new)
     module.write_text(text)
+    status, printed = make(released, "contract")
+    assert (status, "make openapi" in printed) == (2, True), printed
+    make(released, "openapi")
     status, printed = make(released, "contract")
     assert status == 2
     for _, named in edits.values():
@@ -260,36 +247,34 @@ def test_breaking_changes_since_the_last_tag(released: Path) -> None:
 
 
 def test_drift_fails_the_check(released: Path) -> None:
-    module = released / "src/contracts/blueprints/api/example/__init__.py"
+    module = released / "src/contracts/blueprints/example/api/__init__.py"
     module.write_text(module.read_text().replace("Convert a temperature", "Change a temperature"))
     environment = {"PYTHONPATH": str(released / "src"), "APP_ENV": "development"}
     command = [".venv/bin/flask", "--app", "contracts", "openapi"]
     done = subprocess.run([*command, "check"], cwd=released, env=clean_environment(**environment), check=False)
     assert done.returncode == 1
-    tests = [".venv/bin/pytest", "tests/blueprints/api/test_cli.py", "-k", "drifted"]
+    tests = [".venv/bin/pytest", "tests/test_api.py"]
     done = subprocess.run(tests, cwd=released, env=clean_environment(**environment), check=False, capture_output=True)
-    assert b"test_the_file_has_not_drifted" in done.stdout
+    assert b"make openapi" in done.stdout
     assert done.returncode == 1
     run(released, *command, "write", **environment)
     run(released, *tests, **environment)
 
 
-def test_stubs_make_the_contract_that_they_were_made_of(contracts: Path, tmp_path: Path) -> None:
+def test_stubs_make_the_contract_that_they_were_made_of(released: Path, tmp_path: Path) -> None:
     """The service becomes the stubs of its own contract: formatted, linted, strictly typed."""
-    modules, stubs = contracts / MODULES, contracts / "src/contracts/blueprints/again"
-    before = modules.read_text()
-    try:
-        printed = flask(contracts, "stubs", "openapi.json", str(stubs))
-        assert "blueprints.again" in printed
-        kept = before.replace('"blueprints.memos"', '"blueprints.again"').replace('    "blueprints.api.example",\n', "")
-        modules.write_text(kept)
-        for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--strict"]):
-            run(contracts, f".venv/bin/{command[0]}", *command[1:], str(stubs))
-        flask(contracts, "write", str(tmp_path / "again.json"))
-    finally:
-        modules.write_text(before)
-        shutil.rmtree(stubs, ignore_errors=True)
-    old, new = (json.loads(path.read_text()) for path in (contracts / "openapi.json", tmp_path / "again.json"))
+    template = copy_template(tmp_path / "template")
+    (released / ".cruft.json").write_text(json.dumps({"template": str(template)}))
+    printed = run(released, "make", "stubs", "CONTRACT=openapi.json", PYTHONPATH="src")
+    assert '"blueprints.openapi" into OWN in modules.py' in printed
+    stubs = released / "src/contracts/blueprints/openapi"
+    modules = released / MODULES
+    text = modules.read_text().replace('"blueprints.memos"', '"blueprints.openapi"')
+    modules.write_text(text.replace('    "blueprints.example.api",\n', ""))
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--strict"]):
+        run(released, f".venv/bin/{command[0]}", *command[1:], str(stubs))
+    flask(released, "write", str(tmp_path), PYTHONPATH="src")
+    old, new = (json.loads((folder / "openapi.json").read_text()) for folder in (released, tmp_path))
     assert {path: list(item) for path, item in old["paths"].items()} == {
         path: list(item) for path, item in new["paths"].items()
     }
@@ -323,31 +308,69 @@ def browser() -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
-def test_the_page_in_a_browser(server: Server) -> None:
-    """No error and no violation of its policy; a request is sent from it. UPDATE_GOLDEN=1 keeps a picture."""
+@pytest.fixture
+def driver() -> Iterator[webdriver.Chrome]:
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         assert not os.environ.get("CI"), "CI has to have chromium and chromium-driver"
         pytest.skip("there is no chromium and chromedriver on this machine: apt-get install chromium chromium-driver")
     with browser() as driver:
-        driver.get(f"{server.url}/api/v1/docs")
-        WebDriverWait(driver, 10).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "body[data-ready]"))
-        contract = json.loads(server.get("/api/v1/openapi.json")[1])
-        shown = {section.get_attribute("id") for section in driver.find_elements(By.TAG_NAME, "section")}
-        operations = {operation["operationId"] for item in contract["paths"].values() for operation in item.values()}
-        assert shown == operations | {f"schema-{name}" for name in contract["components"]["schemas"]}
-        if os.environ.get("UPDATE_GOLDEN"):
-            driver.find_element(By.CSS_SELECTOR, "#create_memo summary").click()
-            driver.execute_script("document.querySelector('#create_memo').scrollIntoView()")
-            driver.save_screenshot(str(TEMPLATE / "docs/images/api-docs.png"))
-            driver.find_element(By.CSS_SELECTOR, "#create_memo summary").click()
-        driver.execute_script("document.querySelector('#convert details').open = true")
-        driver.find_element(By.CSS_SELECTOR, "#convert button").click()
-        answer = driver.find_element(By.CSS_SELECTOR, "#convert form pre")
-        WebDriverWait(driver, 10).until(lambda _: answer.text)
-        assert re.match(r'200 .*"fahrenheit": 68', answer.text, re.DOTALL)
-        resources = driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
-        assert {name for name in resources if not name.startswith(server.url)} == set()
-        assert driver.get_log("browser") == []
-        # What the log would show.
-        driver.execute_script("document.head.append(Object.assign(document.createElement('script'), {text: 'x'}))")
-        assert "Content Security Policy" in driver.get_log("browser")[0]["message"]
+        yield driver
+
+
+#: A service below a prefix of another application.
+MOUNTED = """
+from contracts import create_app
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import run_simple
+import os
+
+service = create_app()
+run_simple("127.0.0.1", int(os.environ["PORT"]), DispatcherMiddleware(service, {"/mounted/here": service}), threaded=True)
+"""
+
+
+@pytest.fixture
+def docs(contracts: Path, tmp_path: Path) -> Iterator[Server]:
+    command = [".venv/bin/python", "-c", MOUNTED]
+    with serving(contracts, tmp_path / "log", command, APP_ENV="development") as server:
+        yield server
+
+
+@pytest.mark.parametrize("prefix", ["", "/mounted/here"])
+def test_the_page_in_a_browser(docs: Server, driver: webdriver.Chrome, prefix: str) -> None:
+    """No error and no violation of its policy; a request is sent from it. UPDATE_GOLDEN=1 keeps a picture."""
+
+    def find(selector: str) -> Any:
+        return WebDriverWait(driver, 20).until(lambda driver: driver.find_element(By.CSS_SELECTOR, selector))
+
+    def click(selector: str) -> None:
+        WebDriverWait(driver, 20).until(
+            expected_conditions.element_to_be_clickable((By.CSS_SELECTOR, selector))
+        ).click()
+
+    driver.get(f"{docs.url}{prefix}/api/v1/docs")
+    find(".opblock")
+    contract = json.loads(docs.get(f"{prefix}/api/v1/openapi.json")[1])
+    shown = {
+        block.get_attribute("id").rpartition("-")[2] for block in driver.find_elements(By.CSS_SELECTOR, ".opblock")
+    }
+    assert shown == {operation["operationId"] for item in contract["paths"].values() for operation in item.values()}
+    click("#operations-conversions-convert .opblock-summary-control")
+    click("#operations-conversions-convert .try-out__btn")
+    if os.environ.get("UPDATE_GOLDEN") and not prefix:
+        driver.save_screenshot(str(TEMPLATE / "docs/images/api-docs.png"))
+    click("#operations-conversions-convert .execute")
+    find("#operations-conversions-convert .live-responses-table .response-col_status")
+    answer = driver.find_element(By.CSS_SELECTOR, ".live-responses-table").text
+    assert re.search(r'200.*"fahrenheit": 68', answer, re.DOTALL), answer
+    resources = driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert {name for name in resources if not name.startswith(docs.url)} == set()
+    assert driver.get_log("browser") == []
+    # What the log would show.
+    driver.execute_script("document.head.append(Object.assign(document.createElement('script'), {text: 'x'}))")
+    assert "Content Security Policy" in driver.get_log("browser")[0]["message"]
+
+
+def test_the_page_is_off_in_production(server: Server) -> None:
+    assert server.get("/api/v1/docs")[0] == 404
+    assert server.get("/api/v1/openapi.json")[0] == 200

@@ -1,11 +1,12 @@
 """The measured views of a service with the API layer: typed, as operations of the contract."""
 
 import time
+from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint
 from msgspec import Struct
 
-from .api.contract import operation
+from ..extensions.api.contract import operation
 
 bp = Blueprint("bench", __name__, url_prefix="/bench")
 
@@ -14,8 +15,8 @@ class Hello(Struct):
     hello: str
 
 
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
+def config(env: object) -> dict[str, Any]:
+    return {"API_VERSIONS": {"/bench": "1.0.0"}}
 
 
 @bp.get("/small")

@@ -1,12 +1,12 @@
 """A resource of the API, typed, that stores nothing."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Flask
+from flask import Blueprint
 from msgspec import Meta, Struct
 
-from .api.contract import Input, operation
+from ..extensions.api.contract import Input, operation
 
 bp = Blueprint("bench", __name__, url_prefix="/bench")
 
@@ -41,8 +41,8 @@ DUE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 STORED = [Note(number, "A note about something", "task", ["one", "two"], AUTHOR, DUE) for number in range(100)]
 
 
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
+def config(env: object) -> dict[str, Any]:
+    return {"API_VERSIONS": {"/bench": "1.0.0"}}
 
 
 def made(number: int, note: NoteIn) -> Note:

@@ -2,14 +2,10 @@
 
 import time
 
-from flask import Blueprint, Flask
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 bp = Blueprint("bench", __name__, url_prefix="/bench")
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
 
 
 @bp.get("/small")

@@ -3,13 +3,13 @@
 openapi: $(VENV)/ready ## Write openapi.json, the contract of the API, as the views say it
 	@$(FLASK) openapi write
 
-# A version of the API that has been deleted is missed here, too.
-contract: ## Name what breaks clients of the last git tag's openapi.json, and fail if anything does
+contract: $(VENV)/ready ## Name what breaks clients of the last git tag's openapi.json, and fail if anything does
+	@$(FLASK) openapi check
 	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo 'There is no tag yet: nothing is promised.'; exit; }; \
 	files=$$(git ls-tree --name-only "$$tag" | grep '^openapi.*\.json$$') || \
 		{ echo "$$tag has no openapi.json: nothing is promised."; exit; }; \
 	for file in $$files; do echo "$$file, compared with $$tag:"; \
-		git show "$$tag:./$$file" | $(PYTHON) tools/api/changes.py - "$$file" || failed=1; done; test -z "$$failed"
+		git show "$$tag:./$$file" | $(BIN)/python tools/api/changes.py - "$$file" || failed=1; done; test -z "$$failed"
 
 # The template brings the program.
 stubs: $(VENV)/ready ## Write typed views and schemas of the contract in the file CONTRACT as a blueprint, to be filled in

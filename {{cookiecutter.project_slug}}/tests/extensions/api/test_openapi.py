@@ -5,6 +5,7 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -50,7 +51,7 @@ def test_statuses_media_types_and_headers(client: FlaskClient) -> None:
     listed = paths["/api/v1/memos"]["get"]
     assert (listed["summary"], listed["description"]) == ("List memos.", "The oldest come first.")
     names = set(contract["components"]["schemas"])
-    assert {"Memo", "MemoIn", "MemoPatch", "Items_Memo_", "Line", "Problem", "Detail"} <= names
+    assert {"Memo", "MemoIn", "MemoPatch", "ItemsMemo", "Line", "Problem", "Detail"} <= names
     assert "Filter" not in names
 
 
@@ -114,6 +115,16 @@ def test_two_versions(make_api: Callable[..., Flask], api: Callable[[str], Any])
     assert set(second["paths"]) == {"/api/v2/memos"}
     assert (first["info"]["version"], second["info"]["version"]) == ("1.0.0", "2.0.0")
     assert client.get("/api/v2/docs").status_code == 200
+
+
+def test_an_operation_below_no_prefix(app: Flask, api: Callable[[str], Any]) -> None:
+    """It would be missing in every contract."""
+
+    def stray() -> None: ...
+
+    app.add_url_rule("/stray", view_func=api("contract").operation(204)(stray))
+    with pytest.raises(api("contract").ContractError, match="/stray is below none of /api/v1"):
+        api("openapi").make(app, "/api/v1")
 
 
 def test_what_extensions_add(app: Flask) -> None:

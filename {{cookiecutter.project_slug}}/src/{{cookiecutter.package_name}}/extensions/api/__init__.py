@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from ...core.server import serving
 from . import cli
 from .contract import JSON
-from .openapi import check_security
+from .openapi import check
 
 if TYPE_CHECKING:
     from ...core.settings import Env
@@ -46,7 +46,7 @@ def init_app(app: Flask) -> None:
     app.extensions["api_security"] = {}
     app.extensions["openapi"] = {}
     app.cli.add_command(cli.openapi)
-    serving.connect(lambda sender, **_: check_security(sender), app, weak=False)
+    serving.connect(lambda sender, **_: check(sender), app, weak=False)
     for prefix in app.config["API_VERSIONS"]:
         app.add_url_rule(f"{prefix}/openapi.json", f"openapi {prefix}", partial(contract, prefix))
         if app.config["API_DOCS"]:

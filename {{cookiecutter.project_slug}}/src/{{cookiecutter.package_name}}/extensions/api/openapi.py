@@ -3,6 +3,7 @@
 https://spec.openapis.org/oas/v3.1.1
 """
 
+import json
 import re
 from collections.abc import Iterator
 from inspect import cleandoc, unwrap
@@ -45,12 +46,14 @@ class Problem(Struct, omit_defaults=True):
     errors: list[Detail] = []
 
 
-def check_security(app: Flask) -> None:
-    """Raise for an operation that asks for a scheme which nothing provides: nobody could call it.
+def check(app: Flask) -> None:
+    """Raise for an operation that nobody could find or call.
 
-    :raises ContractError: naming both.
+    :raises ContractError: because it is below no prefix, or asks for a security scheme that nothing provides.
     """
     for rule, operation in operations(app):
+        if not any(rule.rule.startswith(f"{prefix}/") for prefix in app.config["API_VERSIONS"]):
+            raise ContractError(f"{rule.rule} is below none of {', '.join(app.config['API_VERSIONS'])}.")
         if missing := set(operation.security) - app.extensions["api_security"].keys():
             raise ContractError(f"{rule.rule} asks for {missing.pop()}, a security scheme that no extension provides.")
 
@@ -73,7 +76,7 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
 
     :raises ContractError: for views or types that share a name.
     """
-    check_security(app)
+    check(app)
     found = list(operations(app, prefix))
     types: list[Any] = [Problem]
     for _, operation in found:
@@ -95,14 +98,21 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
             described = _describe(app, rule, operation, method, schemas, components)
             paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
     # What parameters are read into is shown as parameters.
-    for kind in {texts.kind for _, operation in found for texts in operation.texts.values() if texts.place in PLACES}:
-        components.pop(_name(schemas[kind]))
-    parts: dict[str, Any] = {"schemas": {name: components[name] for name in sorted(components)}}
-    if used := sorted({name for _, operation in found for name in operation.security}):
-        parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in used}
+    used = json.dumps([paths, components])
+    for name in {_name(schemas[texts.kind]) for _, operation in found for texts in operation.texts.values()}:
+        if f'{REFERENCE.format(name=name)}"' not in used:
+            del components[name]
+    # ``Items[Note]`` is called ItemsNote, as programs that generate clients would call it.
+    names = {name: re.sub(r"\W", "", component.get("title", name)) for name, component in components.items()}
+    parts: dict[str, Any] = {"schemas": {names[name]: components[name] for name in sorted(components)}}
+    if asked := sorted({name for _, operation in found for name in operation.security}):
+        parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in asked}
     document = dict(app.config["API_DOCUMENT"])
     info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
-    return {"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts}
+    document = {"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts}
+    text = json.dumps(document)
+    made: dict[str, Any] = json.loads(re.sub(f"(?<={REFERENCE[:-6]})\\w+", lambda found: names[found[0]], text))
+    return made
 
 
 def _describe(
