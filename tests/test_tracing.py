@@ -5,6 +5,8 @@ The collector itself cannot be installed where these tests run; its protocol, de
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ import pytest
 from databases import private
 from manifest import MANIFEST
 from receivers import listening_in
-from running import Server, prepare, required_settings, serving
+from running import Server, add, prepare, required_settings, serving
 from test_cost import OPCODES
 
 SERVER, CLIENT, ERROR = 2, 3, 2
@@ -114,6 +116,55 @@ def test_one_trace_from_the_caller_to_the_database(server: str, receiver: Any, b
 
 def threads(server: Server) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
+
+
+FAILING = """
+
+
+@bp.get("/bug")
+def bug() -> ResponseReturnValue:
+    raise RuntimeError("fault")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listens", [False, True])
+@pytest.mark.parametrize("server", MANIFEST["_answers"]["server"])
+def test_receivers_that_are_away(server: str, listens: bool, bake: Any, tmp_path: Path) -> None:
+    """Or never answer: requests are answered, the log says so in few lines, and the server stops in time."""
+    service: Path = bake(tracing="yes", sentry="yes", server=server, project_name="Away").path
+    add(service, FAILING)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        address = "{}:{}".format(*silent.getsockname())
+        settings = required_settings(service) | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{address}",
+            # Seconds that OpenTelemetry itself would wait, and no orchestrator does.
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "SENTRY_DSN": f"http://key@{address}/1",
+            "PYTHONPATH": str(service / "src"),
+        }
+        with serving(service, tmp_path / "log", [sys.executable, "-m", "away", "serve"], **settings) as started:
+            assert started.get_many("/", 100) == [200] * 100
+            assert started.get_many("/bug", 10) == [500] * 10
+            started.await_requests(110)
+            started.process.send_signal(signal.SIGTERM)
+            assert started.process.wait(10) == 0
+    lines = [line for line in started.log_lines() if str(line.get("logger")).startswith(("opentelemetry", "sentry"))]
+    assert len(lines) <= 4
+    assert "Traceback" not in str(lines)
+
+
+def test_what_is_not_configured_is_not_imported(bake: Any) -> None:
+    service: Path = bake(preset="full", sql="none").path
+    code = "import sys, flask_service; flask_service.create_app({'APP_ENV': 'testing'}).test_client().get('/livez');"
+    code += "print([name for name in sys.modules if name.startswith(('opentelemetry', 'sentry_sdk'))])"
+    environment = os.environ | {"PYTHONPATH": str(service / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_what_is_not_configured_costs_nothing(bake: Any) -> None:

@@ -5,26 +5,26 @@ with a DSN, the last one decides where errors go. https://docs.sentry.io/platfor
 """
 
 import re
-from logging import getLogger
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask, current_app, has_app_context, request_started
 from structlog.contextvars import get_contextvars
 
 from .version import installed_version
 
 if TYPE_CHECKING:
-    from sentry_sdk._types import DataCollectionUserOptions, SamplingContext
     from sentry_sdk.types import Event, Hint
 
     from ..core.settings import Env
 
+#: What reports have in common with lines of the log.
+TAGS = {"request_id", "trace_id", "span_id"}
 #: Seconds that the last errors have to be sent when the process ends.
 FLUSH_TIMEOUT = 2.0
 #: What is collected beside the error: nothing. Variables of frames hold what requests brought.
 #: https://docs.sentry.io/platforms/python/data-management/data-collected/
-NOTHING: "DataCollectionUserOptions" = {
+NOTHING: Any = {
     "cookies": {"mode": "off"},
     "database_query_data": False,
     "gen_ai": {"inputs": False, "outputs": False},
@@ -59,25 +59,20 @@ def init_app(app: Flask) -> None:
     from sentry_sdk.integrations.flask import FlaskIntegration
     from sentry_sdk.integrations.threading import ThreadingIntegration
 
-    rate, probes = app.config["SENTRY_TRACES_SAMPLE_RATE"], app.extensions["probes"]
-    version = installed_version()
-
-    def sample(context: "SamplingContext") -> float:
-        if context.get("wsgi_environ", {}).get("PATH_INFO") in probes:
-            return 0
-        parent = context["parent_sampled"]
-        return rate if parent is None else parent  # type: ignore[no-any-return]
-
-    def before_send(event: "Event", hint: "Hint") -> "Event | None":
+    def clean(event: "Event", hint: "Hint") -> "Event | None":
+        """Take out secrets, and drop what is not to be reported: probes, and what happens in applications without a DSN."""
         if has_app_context() and "sentry" not in current_app.extensions:
-            return None  # Of an application that has no DSN.
-        return clean(app, event)
+            return None
+        if event.get("type") == "transaction" and event["transaction"] in app.extensions["probes"]:
+            return None
+        return app.extensions["redaction"](event)  # type: ignore[no-any-return]
 
+    version = installed_version()
     sentry_sdk.init(
         app.config["SENTRY_DSN"],
         environment=app.config["SENTRY_ENVIRONMENT"],
         release=version and f"{__name__.partition('.')[0]}@{version}",
-        traces_sampler=sample if rate else None,
+        traces_sample_rate=app.config["SENTRY_TRACES_SAMPLE_RATE"] or None,
         # The names of all others would be tried, which takes longer than all else at the start.
         default_integrations=False,
         auto_enabling_integrations=False,
@@ -88,25 +83,15 @@ def init_app(app: Flask) -> None:
             DedupeIntegration(),
         ],
         data_collection=NOTHING,
-        max_breadcrumbs=0,
         auto_session_tracking=False,
-        before_send=before_send,
-        before_send_transaction=before_send,
+        before_send=clean,
+        before_send_transaction=clean,
     )
-    app.extensions["sentry"] = sentry_sdk.get_client()
-    # It would tell of each report that could not be sent, several times.
-    getLogger("urllib3.connectionpool").addFilter(lambda record: "/envelope/" not in record.getMessage())
+    app.extensions["sentry"] = client = sentry_sdk.get_client()
+
+    def tag(sender: Flask, **_: object) -> None:
+        sentry_sdk.set_tags({name: value for name, value in get_contextvars().items() if name in TAGS})
+
+    request_started.connect(tag, app, weak=False)
     # Worker processes of multiprocessing do not call what ``atexit`` knows.
-    Finalize(None, app.extensions["sentry"].close, kwargs={"timeout": FLUSH_TIMEOUT}, exitpriority=1)
-
-
-def clean(app: Flask, event: "Event") -> "Event":
-    """Leave of the request only what it was called; name it as the log does; take out secrets."""
-    request: Any = event.get("request", {})
-    kept: Any = app.extensions["redaction"](event)
-    kept.pop("user", None)
-    if request:
-        kept["request"] = {name: request[name] for name in ("method", "url") if name in request}
-    kept["tags"] = dict(kept.get("tags") or {})
-    kept["tags"] |= get_contextvars()
-    return kept  # type: ignore[no-any-return]
+    Finalize(None, client.close, kwargs={"timeout": FLUSH_TIMEOUT}, exitpriority=1)
