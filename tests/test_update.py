@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -505,6 +506,13 @@ def test_a_commit_that_is_gone(template: Path, service: Path) -> None:
     assert done.stderr == f"The template has no commit {'0' * 40}, which made this service.\nNothing was changed.\n"
 
 
+def await_start(fifo: Path) -> None:
+    """Wait until a program says in a named pipe that it has come so far."""
+    with os.fdopen(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)) as file:
+        assert select.select([file], [], [], 60)[0]
+        assert file.readline() == "started\n"
+
+
 def test_ctrl_c_leaves_nothing(service: Path, tmp_path: Path) -> None:
     """Neither the clone, nor anything else, in the folder for temporary files."""
     temporary, started = tmp_path / "temporary", tmp_path / "started"
@@ -521,7 +529,7 @@ def test_ctrl_c_leaves_nothing(service: Path, tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert started.read_text() == "started\n"
+    await_start(started)
     assert len(list(temporary.iterdir())) == 1
     os.killpg(make.pid, signal.SIGINT)
     assert make.wait(30)
@@ -545,7 +553,7 @@ def test_a_signal_leaves_no_renderings(template: Path, service: Path, tmp_path: 
         cwd=service,
         env=updates.ENVIRONMENT | {"TMPDIR": str(temporary), "PATH": f"{git.parent}:{updates.ENVIRONMENT['PATH']}"},
     )
-    assert started.read_text() == "started\n"
+    await_start(started)
     assert list(temporary.iterdir())
     program.terminate()
     assert program.wait(30) == 128 + signal.SIGTERM
