@@ -93,11 +93,11 @@ if __name__ == "__main__":
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one server run one after the other."""
+    """The tests of one server run one after the other; ``make test`` runs those that are marked as short."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:  # All items come here.
             continue
-        item.add_marker(pytest.mark.faults)
+        item.add_marker(pytest.mark.slow if item.get_closest_marker("short") else pytest.mark.faults)
         if (spec := getattr(item, "callspec", None)) and "kind" in spec.params:
             item.add_marker(pytest.mark.xdist_group(spec.params["kind"]))
 

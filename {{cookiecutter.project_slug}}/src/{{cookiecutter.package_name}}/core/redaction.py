@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from structlog.typing import EventDict, WrappedLogger
 
-REDACTED = "[redacted]"
 #: A field whose name ends like this has a secret for a value; ``tokens=512`` and ``next_page_token`` are no secrets.
 NAMES = "password|passwd|passphrase|secret|(?<!page.)token|authorization|cookies?|credentials?|(?:api|private)[-_]?key"
 FIELD = re.compile(f"(?:{NAMES})$", re.IGNORECASE)
@@ -54,14 +53,14 @@ class Redaction:
         if value is None or isinstance(value, bool | int | float):
             return value
         if FIELD.search(name):
-            return REDACTED
+            return "[redacted]"
         if isinstance(value, Mapping):
             return {key: self(item, str(key)) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self(item) for item in value]
-        text = self.secrets.sub(REDACTED, str(value))
+        text = self.secrets.sub("[redacted]", str(value))
         for pattern in TEXTS:
-            text = pattern.sub(rf"\1{REDACTED}", text)
+            text = pattern.sub(r"\1[redacted]", text)
         return text
 
     def process(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

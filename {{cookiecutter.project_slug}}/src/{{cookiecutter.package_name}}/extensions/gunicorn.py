@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from select import select
+from time import monotonic
 from typing import Any
 
 from flask import Flask
@@ -27,8 +28,9 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
     from gunicorn.glogging import Logger
     from gunicorn.workers import gthread
 
-    # A new connection costs a thread once it has sent something; Gunicorn would let it occupy one for 5 seconds.
-    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0
+    # Seconds for which a new connection that sends nothing occupies a thread. With 5 seconds, which is what Gunicorn
+    # has, a dozen silent clients stop the service.
+    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
 
     class Logs(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
@@ -46,6 +48,9 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
                     while select([listener], [], [], 0)[0]:
                         self.accept(listener)
                     listener.close()
+                # Connections that have sent nothing yet get a second for it, rather than IDLE_TIMEOUT.
+                for connection in self.pending_conns:
+                    connection.timeout = monotonic() + 1
 
     class Application(BaseApplication):  # type: ignore[misc]
         """See https://docs.gunicorn.org/en/stable/custom.html."""
