@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import Service
 from manifest import OPTIONS, PRESETS, TEMPLATE
+from test_size import size
 
 README = TEMPLATE / "README.md"
 
@@ -29,7 +30,6 @@ def tree(files: list[str]) -> str:
 
 def costs(service: Service) -> str:
     project = tomllib.loads(service.read("pyproject.toml"))["project"]
-    code = [text for name, text in service.texts.items() if name.startswith("src/") and name.endswith(".py")]
     settings = [setting for name in service.chosen for setting in OPTIONS[name].get("settings", [])]
     required = sorted(f"`{setting['name']}`" for setting in settings if "required" in setting)
     tests = sum(name.startswith("tests/") for name in service.files)
@@ -38,7 +38,7 @@ def costs(service: Service) -> str:
             "| What | How much |",
             "| --- | --- |",
             f"| Files | {len(service.files)}, {tests} of them tests |",
-            f"| Lines in `src/` | {sum(text.count(chr(10)) for text in code)} |",
+            f"| Lines of code in `src/` | {size(service)} |",
             f"| Direct dependencies | {len(project['dependencies'])} |",
             f"| Settings | {len(settings)}; production asks for {', '.join(required)} |",
         ]

@@ -62,8 +62,8 @@ class Middleware:
         self.app = app
         self.wsgi_app = app.wsgi_app
         self.observers: list[Callable[[str, str, int, float], None]] = []
-        headers = (SECURITY_HEADERS | app.config.get("RESPONSE_HEADERS", {})).items()
-        self.headers = {header[0].lower(): header for header in headers}
+        merged = SECURITY_HEADERS | app.config.get("RESPONSE_HEADERS", {})
+        self.headers = {name.lower(): (name, value) for name, value in merged.items()}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if (hosts := self.app.config["TRUSTED_HOSTS"]) and environ["PATH_INFO"] in self.app.extensions["probes"]:
@@ -74,9 +74,8 @@ class Middleware:
         response = Response(self, environ, start_response)
         try:
             return response.answer()
-        except (
-            BaseException
-        ) as error:  # It has left Flask: an error of a teardown function, say. The server answers 500.
+        except BaseException as error:
+            # It has left Flask: an error of a teardown function, say. The server logs it and answers 500.
             response.status = 500
             response.close()
             if isinstance(error, Exception):
