@@ -57,7 +57,7 @@ def contracts(bake: Any) -> Path:
 @contextmanager
 def production(folder: Path, log: Path, **settings: str) -> Iterator[Server]:
     # One process, because the memos are in its memory.
-    settings = required_settings(folder) | {"WEB_WORKERS": "1", "LOG_LEVEL": "info"} | settings
+    settings = required_settings(folder) | {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "info"} | settings
     with serving(folder, log, [".venv/bin/python", "-m", "contracts", "serve"], **settings) as server:
         yield server
 

@@ -192,7 +192,7 @@ def test_workers_count_together(server: str, bake: Callable[..., Service], tmp_p
     settings = required_settings(service)
     total, now, shared = 'http_requests_total{method="GET",route="/",status="200"}', tmp_path / "now", tmp_path / "tmp"
     shared.mkdir()
-    variables = {"WEB_WORKERS": "2", "WEB_THREADS": "4", "TMPDIR": str(shared), "PYTHONPATH": str(service / "src")}
+    variables = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "4", "TMPDIR": str(shared), "PYTHONPATH": str(service / "src")}
     with (
         serving(service, tmp_path / "log", [sys.executable, "-m", SLUG, "serve"], **settings | variables) as running,
         ThreadPoolExecutor(1) as pool,
@@ -233,7 +233,7 @@ def test_a_running_service(server: str, bake: Callable[..., Service], tmp_path: 
     service = bake(preset="full", project_name=SLUG.title(), server=server).path
     prepare(service, ROUTES)
     settings = required_settings(service) | {
-        "WEB_WORKERS": "2",
+        "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "4",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'counted.sqlite'}",
         "DATABASE_CONNECT_TIMEOUT": "0.2",

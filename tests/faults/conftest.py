@@ -179,11 +179,11 @@ def start(service: Service, tmp_path: Path) -> Callable[..., Any]:
 
     @contextmanager
     def start(**settings: str) -> Iterator[Running]:
-        settings = {"WEB_WORKERS": "2"} | settings
+        settings = {"WEB_CONCURRENCY": "2"} | settings
         server = service.spawn(tmp_path / "log", free_port(), **settings)
         try:
             until(server.live, 30)
-            until(lambda: len(server.workers()) == int(settings["WEB_WORKERS"]), 10)
+            until(lambda: len(server.workers()) == int(settings["WEB_CONCURRENCY"]), 10)
             # The others may still be making their applications.
             time.sleep(1)
             yield server

@@ -76,7 +76,7 @@ def test_silent_connections(start: Start, kind: str) -> None:
     """More than one worker takes: they are closed after IDLE_TIMEOUT, which is 30 seconds."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    with start(WEB_WORKERS="1") as server, ExitStack() as stack:
+    with start(WEB_CONCURRENCY="1") as server, ExitStack() as stack:
         for _ in range(1100):
             stack.enter_context(connect(server.port))
         time.sleep(1)
@@ -89,7 +89,7 @@ def test_silent_connections(start: Start, kind: str) -> None:
 
 
 def test_clients_that_do_not_close(start: Start, kind: str) -> None:
-    with start(WEB_WORKERS="1") as server, ExitStack() as stack:
+    with start(WEB_CONCURRENCY="1") as server, ExitStack() as stack:
         for _ in range(5):
             client = stack.enter_context(connect(server.port))
             client.sendall(request("/livez", headers=CLOSE))
@@ -151,7 +151,7 @@ def test_first_process_of_a_container(service: Any, kind: str, tmp_path: Path) -
         exec {service.command[0]} /mnt/{service.script.name} serve
     """
     command = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", inside]
-    server = service.spawn(tmp_path / "log", port, command, WEB_WORKERS="2")
+    server = service.spawn(tmp_path / "log", port, command, WEB_CONCURRENCY="2")
     try:
         until(lambda: server.process.poll() is not None or answers(port, 2), 30)
         assert server.process.poll() is None, server.log.read_text()

@@ -182,7 +182,7 @@ COUNT = 5000
 def test_every_line_through_a_pipe(service: Any, kind: str) -> None:
     """Four workers, one pipe: lines up to 4 KiB are whole. Longer ones may mix while the pipe is full."""
     port = free_port()
-    environment = service.environment(port, WEB_WORKERS="4")
+    environment = service.environment(port, WEB_CONCURRENCY="4")
     received: list[bytes] = []
     with Popen(service.command, env=environment, stderr=PIPE, start_new_session=True) as process:
         assert process.stderr

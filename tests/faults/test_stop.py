@@ -95,7 +95,7 @@ def test_sigterm_while_it_starts(service: Any, kind: str, tmp_path: Path) -> Non
     for whom in ("main process", "group"):
         ends = []
         for step in range(16):
-            server = service.spawn(tmp_path / f"log-{step}", free_port(), WEB_WORKERS="4")
+            server = service.spawn(tmp_path / f"log-{step}", free_port(), WEB_CONCURRENCY="4")
             time.sleep(0.5 + step * 0.1)
             begun = time.monotonic()
             if whom == "group":

@@ -25,7 +25,7 @@ def config(env: Env) -> dict[str, Any]:
         "HOST": env.text("HOST", host, pattern=r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*", expected="Must be an IP address."),
         "PORT": env.integer("PORT", 8000, minimum=1, maximum=65535),
         # Processes use several cores; threads wait for databases and other services.
-        "WEB_WORKERS": env.integer("WEB_WORKERS", 2, minimum=1, maximum=64),
+        "WEB_CONCURRENCY": env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=64),
         "WEB_THREADS": env.integer("WEB_THREADS", 8, minimum=1, maximum=256),
         # Seconds; above the time for which the proxy keeps idle connections.
         "IDLE_TIMEOUT": env.integer("IDLE_TIMEOUT", 30, minimum=1, maximum=3600),

@@ -66,7 +66,7 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         interface=constants.Interfaces.WSGI,
         address=config["HOST"],
         port=config["PORT"],
-        workers=config["WEB_WORKERS"],
+        workers=config["WEB_CONCURRENCY"],
         blocking_threads=config["WEB_THREADS"],
         backlog=2048,
         # Open connections of a worker, idle ones included; further ones wait.

@@ -58,7 +58,7 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         def load_config(self) -> None:
             settings = {
                 "bind": f"[{config['HOST']}]:{config['PORT']}",
-                "workers": config["WEB_WORKERS"],
+                "workers": config["WEB_CONCURRENCY"],
                 "worker_class": Worker,
                 "threads": config["WEB_THREADS"],
                 # Open connections of a worker, idle ones included; further ones wait.
