@@ -261,8 +261,8 @@ CASES = cases()
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
-def service(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Service:
-    return bake(**request.param)
+def service(request: pytest.FixtureRequest, render: Callable[..., Service]) -> Service:
+    return render(**request.param)
 
 
 def test_options_leave_their_marks_and_no_others(service: Service) -> None:

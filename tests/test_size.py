@@ -44,7 +44,7 @@ def test_what_counts() -> None:
 
 
 @pytest.mark.parametrize("preset", MOST)
-def test_a_service_is_small(preset: str, bake: Callable[..., Service]) -> None:
-    found = size(bake(preset=preset))
+def test_a_service_is_small(preset: str, render: Callable[..., Service]) -> None:
+    found = size(render(preset=preset))
     print(f"{preset}: {found} lines of code in src/")
     assert found <= MOST[preset]

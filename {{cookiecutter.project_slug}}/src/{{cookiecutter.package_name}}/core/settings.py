@@ -42,7 +42,7 @@ def load(modules: Iterable[ModuleType], overrides: Mapping[str, Any] | None = No
     for module in modules:
         if callable(read := getattr(module, "config", None)):
             config |= read(env)
-    if env.production and (overrides.get("DEBUG") or env.flag("FLASK_DEBUG", False)):
+    if env.production and (overrides.get("DEBUG") or FLAGS.get(str(env.values.get("FLASK_DEBUG", "no")).lower(), True)):
         env.refuse("FLASK_DEBUG", "Must be unset in production: it shows the source code to everybody.")
     if lines := [f"  {name}: {message}" for name, message in sorted(env.refused.items())]:
         if "APP_ENV" not in env.values:
