@@ -15,29 +15,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 import werkzeug
-from flask import Flask, Request, Response, abort, current_app, request
-from msgspec import UNSET, Meta, Struct, ValidationError
-from werkzeug.datastructures import CombinedMultiDict
+from flask import Flask, Response, abort, current_app, request
+from msgspec import UNSET, Meta, Struct
 from werkzeug.exceptions import HTTPException
 
 from .security import authenticate
-from .validation import Invalid, Mistake, Texts, check, from_text
+from .validation import PLACES, Invalid, Mistake, Texts, check, from_text
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 #: Methods that are done only to the version that the client has read.
 CONDITIONAL = ("PUT", "PATCH", "DELETE")
-#: Where texts are sent.
-PLACES: dict[str, Callable[[Request], Any]] = {
-    "query": lambda request: request.args,
-    "headers": lambda request: request.headers,
-    "cookies": lambda request: request.cookies,
-    "form": lambda request: CombinedMultiDict([request.form, request.files]),
-}
+#: What decoding raises, in a body that nests very deep too.
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 encode = msgspec.json.Encoder().encode
 
 Value = TypeVar("Value")
@@ -114,7 +107,6 @@ class Operation:
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.view)
-        #: Of the path; those that are called otherwise are taken out below.
         self.arguments = get_type_hints(self.view, include_extras=True)
         if untyped := {*inspect.signature(self.view).parameters, "return"} - self.arguments.keys():
             raise ContractError(f"{self.view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
@@ -127,50 +119,40 @@ class Operation:
         if inspect.isclass(self.answer) and issubclass(self.answer, werkzeug.Response | None):
             self.answer = None
         self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
+        self.form_type = self.texts["form"].form_type if "form" in self.texts else ""
         self.body = self.arguments.pop("json", None)
         self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
-        self.form_type = self.texts["form"].form_type if "form" in self.texts else ""
-        for given, statuses in (
-            (True, {400, 422, 500}),
-            (self.arguments, {404}),
-            (self.security, {401, 403}),
-            (self.body or self.form_type, {413, 415}),
-            *((texts, getattr(texts.kind, "errors", ())) for texts in self.texts.values()),
-        ):
-            self.errors = self.errors.union(statuses if given else ())
+        # What is left are arguments of the path.
+        implied = [(400, 422, 500), *(getattr(texts.kind, "errors", ()) for texts in self.texts.values())]
+        implied += [(404,)] if self.arguments else []
+        implied += [(401, 403)] if self.security else []
+        implied += [(413, 415)] if self.body or self.form_type else []
+        self.errors = self.errors.union(*implied)
 
     def __call__(self, **arguments: Any) -> Response:
         if self.security:
             authenticate(self.security)
         for name, value in arguments.items():
             try:
-                kind = self.arguments[name]
-                arguments[name] = msgspec.convert(from_text(value, kind), kind)
-            except ValidationError:
+                arguments[name] = msgspec.convert(from_text(value, self.arguments[name]), self.arguments[name])
+            except msgspec.ValidationError:
                 abort(404)
         if self.etag and request.method in CONDITIONAL and "If-Match" not in request.headers:
             abort(428, "Send If-Match with the ETag of what you have read.")
         mistakes: list[Mistake] = []
-        if request.query_string:
-            try:
-                unquote_to_bytes(request.query_string).decode()
-            except UnicodeDecodeError:
-                abort(400, "The query is not UTF-8.")
-            if "query" not in self.texts:
-                mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
+        if request.query_string and "query" not in self.texts:
+            mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
         if self.form_type and request.mimetype != self.form_type:
             abort(415, f"Send {self.form_type}.")
         for name, texts in self.texts.items():
-            arguments[name] = texts.read(PLACES[name](request), mistakes)
+            arguments[name] = texts.read(mistakes)
         if self.decode:
             arguments["json"] = self._body(mistakes)
         if mistakes:
-            told = mistakes[0]["detail"] if len(mistakes) == 1 else f"{len(mistakes)} mistakes."
-            raise Invalid(told, mistakes)
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        if app.testing or app.debug:
-            return self._checked(app, arguments)
-        return self._respond(app, self.view(**arguments))
+            raise Invalid(f"There are {len(mistakes)} mistakes." if mistakes[1:] else mistakes[0]["detail"], mistakes)
+        if current_app.testing or current_app.debug:
+            return self._checked(arguments)
+        return self._respond(self.view(**arguments))
 
     def statuses(self, method: str, app: Flask) -> set[int]:
         """The errors that it may answer."""
@@ -179,34 +161,29 @@ class Operation:
 
     def _body(self, mistakes: list[Mistake]) -> object:
         allowed = (JSON, MERGE_PATCH) if request.method == "PATCH" else (JSON,)
-        if (
-            request.mimetype not in allowed
-            or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8"
-            or request.headers.get("Content-Encoding", "identity").lower() != "identity"
-        ):
-            abort(415, f"Send {' or '.join(allowed)}, in UTF-8 and not compressed.")
+        if request.mimetype not in allowed:
+            abort(415, f"Send {' or '.join(allowed)}.")
         data = request.get_data()
         try:
             return self.decode(data)  # type: ignore[misc]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except MALFORMED:
             pass
         try:
             # The first mistake has ended the decoding: what follows may be no JSON at all.
-            read = _integers(msgspec.json.decode(data))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return check(UNTYPED.decode(data), self.body, mistakes)
+        except MALFORMED:
             abort(400, "This is not JSON in UTF-8, or it nests too deep or has a number out of range.")
-        return check(read, self.body, mistakes)
 
-    def _checked(self, app: Flask, arguments: dict[str, Any]) -> Response:
+    def _checked(self, arguments: dict[str, Any]) -> Response:
         """Call the view, and raise where it is not what its contract says: it shows before production."""
+        app: Any = current_app
         try:
-            result = self.view(**arguments)
+            response = self._respond(self.view(**arguments))
         except HTTPException as error:
             if error.response is None and error.code not in self.statuses(request.method, app):
                 undeclared = f"{self.id} answers {error.code}: declare it, by @operation(errors=[{error.code}])"
                 raise ContractError(undeclared) from error
             raise
-        response = self._respond(app, result)
         if response.status_code not in (self.status, 304):
             raise ContractError(f"{self.id} answers {response.status_code}, and its contract says {self.status}.")
         if response.status_code != 304 and self.answer is not None and self.media_type == JSON:
@@ -214,21 +191,19 @@ class Operation:
             msgspec.json.decode(response.data, type=self.answer)
         return response
 
-    def _respond(self, app: Flask, result: object) -> Response:
+    def _respond(self, result: object) -> Response:
         """Encode what a view has returned: a value, with a status and headers if it likes."""
         if isinstance(result, Response):
             return result
-        value, *rest = result if isinstance(result, tuple) else (result,)
-        status = rest[0] if rest else self.status
-        headers = rest[1] if rest[1:] else None
-        if isinstance(value, Created):
-            value, headers = value.value, {"Location": value.location}
+        if isinstance(result, Created):
+            result = (result.value, self.status, {"Location": result.location})
+        value, status, headers = (*result, self.status, None)[:3] if isinstance(result, tuple) else (result, None, None)
         body: Any = value if self.media_type != JSON else b"" if value is None else encode(value)
-        response = app.response_class(body, status, headers, content_type=self.media_type)
+        response = current_app.response_class(body, status or self.status, headers, content_type=self.media_type)
         if self.etag and body:
             response.headers["ETag"] = current = f'"{_digest(response.data)}"'
             if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(current.strip('"')):
-                return app.response_class(status=304, headers={"ETag": current})
+                return current_app.response_class(status=304, headers={"ETag": current})
         return response
 
 
@@ -250,10 +225,10 @@ def _digest(body: bytes) -> str:
     return blake2b(body, digest_size=16).hexdigest()
 
 
-def _integers(value: Any) -> Any:
+def _number(text: str) -> float:
     """To JSON Schema, 1.0 is an integer."""
-    if isinstance(value, dict):
-        return {name: _integers(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_integers(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+    number: float = msgspec.json.decode(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+UNTYPED = msgspec.json.Decoder(float_hook=_number)

@@ -16,23 +16,19 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation
-from .validation import schema_hook
+from .validation import REFERENCE
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBLEM = "application/problem+json"
-REFERENCE = "#/components/schemas/{name}"
-#: Places of parameters, as views and as OpenAPI call them.
-PLACES = {"query": "query", "headers": "header", "cookies": "cookie"}
+TEXT = {"type": "string"}
 
 
 class Detail(Struct, omit_defaults=True):
-    """What is wrong, and where: in the body by a JSON pointer, or elsewhere by the name of what was sent."""
+    """What is wrong, and where: in the body by a JSON pointer, or elsewhere by the name of a parameter."""
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
-    header: str | None = None
-    cookie: str | None = None
 
 
 class Problem(Struct, omit_defaults=True):
@@ -78,15 +74,19 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
     """
     check(app)
     found = list(operations(app, prefix))
-    types: list[Any] = [Problem]
-    for _, operation in found:
-        structs = [texts.kind for texts in operation.texts.values()]
-        types += [operation.body, operation.answer, *structs, *operation.arguments.values()]
-    kinds = list(dict.fromkeys(kind for kind in types if kind is not None))
-    references, components = msgspec.json.schema_components(kinds, schema_hook=schema_hook, ref_template=REFERENCE)
-    for name, component in components.items():
-        if name != re.sub(r"\W", "_", component.get("title", name)):
-            raise ContractError(f"Several types are called {component['title']}: {name} is one of them.")
+    types = [
+        kind for _, operation in found for kind in (operation.body, operation.answer, *operation.arguments.values())
+    ]
+    kinds = list(dict.fromkeys([Problem, *(kind for kind in types if kind is not None)]))
+    references, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    for name, part in [part for _, operation in found for texts in operation.texts.values() for part in texts.parts]:
+        if components.setdefault(name, part) != part:
+            raise ContractError(f"Several types are called {name}.")
+    # ``Items[Note]`` is called ItemsNote, as programs that generate clients would call it.
+    names = {name: re.sub(r"\W", "", component.get("title", name)) for name, component in components.items()}
+    for name, title in names.items():
+        if name.replace("_", "") != title.replace("_", ""):
+            raise ContractError(f"Several types are called {title}: {name} is one of them.")
     schemas = dict(zip(kinds, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, str] = {}
@@ -95,49 +95,48 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
         for method in _methods(rule):
             if seen.setdefault(operation.id, f"{method} {path}") != f"{method} {path}":
                 raise ContractError(f"{seen[operation.id]} and {method} {path} are both called {operation.id}.")
-            described = _describe(app, rule, operation, method, schemas, components)
+            described = _describe(rule, operation, method, operation.statuses(method, app), schemas)
             paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
-    # What parameters are read into is shown as parameters.
-    used = json.dumps([paths, components])
-    for name in {_name(schemas[texts.kind]) for _, operation in found for texts in operation.texts.values()}:
-        if f'{REFERENCE.format(name=name)}"' not in used:
-            del components[name]
-    # ``Items[Note]`` is called ItemsNote, as programs that generate clients would call it.
-    names = {name: re.sub(r"\W", "", component.get("title", name)) for name, component in components.items()}
-    parts: dict[str, Any] = {"schemas": {names[name]: components[name] for name in sorted(components)}}
+    parts = {"schemas": {names[name]: components[name] for name in sorted(components)}}
     if asked := sorted({name for _, operation in found for name in operation.security}):
         parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in asked}
     document = dict(app.config["API_DOCUMENT"])
     info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
-    document = {"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts}
-    text = json.dumps(document)
-    made: dict[str, Any] = json.loads(re.sub(f"(?<={REFERENCE[:-6]})\\w+", lambda found: names[found[0]], text))
+    text = json.dumps({"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts})
+    made: dict[str, Any] = json.loads(re.sub(r"(?<=#/components/schemas/)\w+", lambda name: names[name[0]], text))
     return made
 
 
 def _describe(
-    app: Flask, rule: Rule, operation: Operation, method: str, schemas: dict[Any, Any], components: dict[str, Any]
+    rule: Rule, operation: Operation, method: str, errors: set[int], schemas: dict[Any, Any]
 ) -> dict[str, Any]:
     """One operation of the document; empty parts are left out."""
     summary, _, description = cleandoc(operation.__doc__ or operation.id).partition("\n\n")
     parameters = [_parameter(name, "path", schemas[kind], required=True) for name, kind in operation.arguments.items()]
-    for place in (place for place in PLACES if place in operation.texts):
-        kind = components[_name(schemas[operation.texts[place].kind])]
-        for name, schema in kind["properties"].items():
-            parameters.append(_parameter(name, PLACES[place], schema, required=name in kind["required"]))
-    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.headers.items()}
-    success: dict[str, Any] = {"description": HTTP_STATUS_CODES[operation.status], "headers": headers}
-    responses: dict[int, dict[str, Any]] = {operation.status: success}
+    for place, texts in operation.texts.items():
+        for name, schema in texts.schema["properties"].items() if place != "form" else ():
+            required = name in texts.schema["required"]
+            parameters.append(_parameter(name, place.removesuffix("s"), schema, required=required))
+    problem = {PROBLEM: {"schema": schemas[Problem]}}
+    responses: dict[int, Any] = {
+        status: {"description": HTTP_STATUS_CODES[status], "content": problem} for status in errors
+    }
+    headers = {name: _header(text) for name, text in operation.headers.items()}
     if operation.etag:
-        version = {"description": "The version of what is answered.", "schema": {"type": "string"}}
-        if operation.answer is not None:
-            headers["ETag"] = version
+        version = {"ETag": _header("The version of what is answered.")}
+        headers |= version if operation.answer is not None else {}
         if method == "GET":
-            parameters.append(_parameter("If-None-Match", "header", {"type": "string"}, "An ETag that you have."))
-            responses[304] = {"description": "You have the current version.", "headers": {"ETag": version}}
+            parameters.append(_parameter("If-None-Match", "header", TEXT, "An ETag that you have."))
+            responses[304] = {"description": "You have the current version.", "headers": version}
         elif method in CONDITIONAL:
-            seen = {"type": "string", "description": "The ETag of what you have read."}
-            parameters.append(_parameter("If-Match", "header", seen, required=True))
+            parameters.append(_parameter("If-Match", "header", TEXT, "The ETag of what you have read.", required=True))
+    if operation.security:
+        responses[401]["headers"] = {"WWW-Authenticate": _header("How to say who you are.")}
+    success = responses[operation.status] = {"description": HTTP_STATUS_CODES[operation.status]}
+    if headers:
+        success["headers"] = headers
+    if operation.answer is not None or operation.media_type != JSON:
+        success["content"] = {operation.media_type: {"schema": schemas.get(operation.answer, TEXT)}}
     body: dict[str, Any] = {}
     if operation.body:
         body = {"required": True, "content": {JSON: {"schema": schemas[operation.body]}}}
@@ -145,17 +144,7 @@ def _describe(
             # Not as a second media type: generators of clients stumble over two with one schema.
             body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
     elif operation.form_type:
-        body = {"required": True, "content": {operation.form_type: {"schema": schemas[operation.texts["form"].kind]}}}
-    if operation.answer is not None or operation.media_type != JSON:
-        success["content"] = {operation.media_type: {"schema": schemas.get(operation.answer, {"type": "string"})}}
-    for status in operation.statuses(method, app):
-        problem = {PROBLEM: {"schema": schemas[Problem]}}
-        responses[status] = {"description": HTTP_STATUS_CODES[status], "content": problem}
-    if operation.security:
-        challenge = {"description": "How to say who you are.", "schema": {"type": "string"}}
-        responses[401]["headers"] = {"WWW-Authenticate": challenge}
-    if not headers:
-        del success["headers"]
+        body = {"required": True, "content": {operation.form_type: {"schema": operation.texts["form"].schema}}}
     return {
         "operationId": operation.id,
         "summary": " ".join(summary.split()),
@@ -168,11 +157,10 @@ def _describe(
     }
 
 
-def _name(reference: dict[str, str]) -> str:
-    return reference["$ref"].rpartition("/")[2]
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": TEXT}
 
 
 def _parameter(name: str, place: str, schema: dict[str, Any], description: str = "", required: bool = False) -> Any:
-    schema = dict(schema)
-    description = schema.pop("description", description)
-    return {"name": name, "in": place, "required": required, "description": description, "schema": schema}
+    schema = {"description": description, **schema}
+    return {"name": name, "in": place, "required": required, "description": schema.pop("description"), "schema": schema}

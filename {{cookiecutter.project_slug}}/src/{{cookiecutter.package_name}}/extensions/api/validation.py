@@ -7,15 +7,17 @@ from itertools import chain, islice, repeat
 from typing import Any, get_args, get_origin
 
 import msgspec
+from flask import request
 from msgspec import Struct, ValidationError
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import CombinedMultiDict, FileStorage
 from werkzeug.exceptions import UnprocessableEntity
 
-#: What a field is called in ``errors`` of a problem, by the place that it was sent in.
-MEMBERS = {"query": "parameter", "headers": "header", "cookies": "cookie", "form": "pointer", "json": "pointer"}
-FILE = {"type": "string", "format": "binary"}
+#: Where texts are sent, and what Flask calls it.
+PLACES = {"query": "args", "headers": "headers", "cookies": "cookies", "form": "form"}
 #: More would help nobody.
 MOST_MISTAKES = 100
+REFERENCE = "#/components/schemas/{name}"
+FILE = {"type": "string", "format": "binary"}
 Mistake = dict[str, str]
 
 
@@ -41,16 +43,27 @@ class Texts:
         self.place = place
         self.kind = kind
         self.kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        (reference,), schemas = msgspec.json.schema_components([kind], schema_hook=schema_hook)
-        found = schemas[reference["$ref"].rpartition("/")[2]]["properties"]
-        parts = [(name, part) for name, schema in found.items() for part in schema.get("anyOf", [schema])]
+        (reference,), components = msgspec.json.schema_components(
+            [kind], schema_hook=schema_hook, ref_template=REFERENCE
+        )
+        self.schema = components.pop(reference["$ref"].rpartition("/")[2])
+        #: Further types, which the schema refers to.
+        self.parts = list(components.items())
+        choices = [
+            (name, choice)
+            for name, whole in self.schema["properties"].items()
+            for choice in whole.get("anyOf", [whole])
+        ]
         #: Those that may be sent several times.
-        self.many = {name for name, part in parts if part.get("type") == "array"}
-        files = any(part.get("items", part) == FILE for _, part in parts)
+        self.many = {name for name, choice in choices if choice.get("type") == "array"}
+        files = any(choice.get("items", choice) == FILE for _, choice in choices)
         self.form_type = "multipart/form-data" if files else "application/x-www-form-urlencoded"
 
-    def read(self, sent: Any, mistakes: list[Mistake]) -> object:
-        """Read the struct from a ``MultiDict``, or append what is wrong with it."""
+    def read(self, mistakes: list[Mistake]) -> object:
+        """Read the struct from the request, or append what is wrong with it."""
+        sent: Any = getattr(request, PLACES[self.place])
+        if self.place == "form":
+            sent = CombinedMultiDict([sent, request.files])
         values = {}
         # Clients send headers and cookies that are for others.
         for name in self.kinds if self.place in ("headers", "cookies") else sent:
@@ -60,7 +73,7 @@ class Texts:
             if given:
                 several = name in self.many or len(given) > 1
                 values[name] = from_text(given if several else given[0], self.kinds.get(name, str))
-        return check(values, self.kind, mistakes, MEMBERS[self.place])
+        return check(values, self.kind, mistakes, parameters=self.place != "form")
 
 
 def from_text(value: object, kind: Any) -> object:
@@ -78,15 +91,15 @@ def _scalar(text: object) -> object:
     return text
 
 
-def check(value: object, kind: Any, mistakes: list[Mistake], member: str = "pointer") -> object:
+def check(value: object, kind: Any, mistakes: list[Mistake], parameters: bool = False) -> object:
     """A value as its type; or None, and all that is wrong with it is appended."""
     try:
         return msgspec.convert(value, kind, str_keys=True)
     except ValidationError:
         for mistake in islice(mistakes_of(value, kind), MOST_MISTAKES):
-            pointer = mistake["pointer"]
-            where = pointer if member == "pointer" else pointer[2:].partition("/")[0]
-            mistakes.append({"detail": mistake["detail"], member: where})
+            if parameters:
+                mistake["parameter"] = mistake.pop("pointer")[2:].partition("/")[0]
+            mistakes.append(mistake)
     return None
 
 
@@ -104,9 +117,7 @@ def mistakes_of(value: object, kind: Any, at: str = "#") -> Iterator[Mistake]:
 def _parts(value: object, kind: Any, at: str) -> Iterator[Iterable[Mistake]]:
     """What is wrong with the fields of an object, or with the items of an array."""
     origin, arguments = get_origin(kind) or kind, get_args(kind)
-    if hasattr(kind, "__value__"):  # ``type Name = ...``
-        yield from _parts(value, kind.__value__, at)
-    elif isinstance(value, dict) and isinstance(origin, type) and issubclass(origin, Struct):
+    if isinstance(value, dict) and isinstance(origin, type) and issubclass(origin, Struct):
         config = origin.__struct_config__
         if config.tag is not None and value.get(config.tag_field) != config.tag:
             return
