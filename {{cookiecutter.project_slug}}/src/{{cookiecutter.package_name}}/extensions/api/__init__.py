@@ -1,35 +1,37 @@
-"""The JSON API: versions of it, each with its contract and a page that shows it.
+"""The JSON API: versions of it, each with its contract, as a file too, and a page that shows it.
 
 ``contract.py`` tells how a view is written; a resource is one of your blueprints, with ``url_prefix="/api/v1"``.
 """
 
+import json
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 from flask import Flask, current_app, send_from_directory
+from flask.cli import AppGroup
 from flask.typing import ResponseReturnValue
 
 from ...core.server import serving
-from . import cli
-from .contract import JSON
-from .openapi import check
+from ...core.settings import Env
+from . import openapi
+from .contract import JSON, ContractError
 
-if TYPE_CHECKING:
-    from ...core.settings import Env
-
+STATIC = Path(__file__).parent / "static"
+#: The package brings a page as well, with a script in it, which the policy forbids.
+SWAGGER = str(files("flask_swagger_ui") / "dist")
 #: For the page only. https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-STATIC = Path(__file__).parent / "static"
-#: The package brings a page as well, with a script in it, which the policy forbids.
-SWAGGER = str(files("flask_swagger_ui") / "dist")
+
+commands = AppGroup("openapi", help="The contract of the API: openapi.json.")
 
 
-def config(env: "Env") -> dict[str, Any]:
+def config(env: Env) -> dict[str, Any]:
     return {
         # Your config.py may say otherwise, and more: the versions by their prefixes, and what all documents say.
         # "API_VERSIONS": {"/api/v1": "1.4.0", "/api/v2": "2.0.0"}
@@ -41,12 +43,10 @@ def config(env: "Env") -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    #: What extensions add: errors that every operation may answer, and security schemes.
-    app.extensions["api_errors"] = set()
-    app.extensions["api_security"] = {}
-    app.extensions["openapi"] = {}
-    app.cli.add_command(cli.openapi)
-    serving.connect(lambda sender, **_: check(sender), app, weak=False)
+    # Extensions add errors that every operation may answer, and security schemes.
+    app.extensions |= {"api_errors": set(), "api_security": {}, "openapi": {}}
+    app.cli.add_command(commands)
+    serving.connect(lambda sender, **_: openapi.check(sender), app, weak=False)
     for prefix in app.config["API_VERSIONS"]:
         app.add_url_rule(f"{prefix}/openapi.json", f"openapi {prefix}", partial(contract, prefix))
         if app.config["API_DOCS"]:
@@ -56,11 +56,7 @@ def init_app(app: Flask) -> None:
 
 def contract(prefix: str) -> ResponseReturnValue:
     """Answer the contract: the same as its file."""
-    app: Any = current_app
-    made: dict[str, str] = app.extensions["openapi"]
-    if prefix not in made:
-        made[prefix] = cli.text(app, prefix)
-    return app.response_class(made[prefix], mimetype=JSON)  # type: ignore[no-any-return]
+    return current_app.response_class(_text(prefix), mimetype=JSON)
 
 
 def page() -> ResponseReturnValue:
@@ -71,3 +67,43 @@ def page() -> ResponseReturnValue:
 def file(name: str) -> ResponseReturnValue:
     """Send a file of the page."""
     return send_from_directory(SWAGGER if name.startswith("swagger-ui") else STATIC, name)
+
+
+@commands.command()
+@click.argument("folder", default=".")
+@click.option("--missing", is_flag=True, help="Leave a file that exists alone.")
+def write(folder: str, missing: bool) -> None:
+    """Write the contract of each version into FOLDER."""
+    for path, text in _files(folder).items():
+        if not (missing and path.exists()):
+            path.write_text(text, encoding="utf-8")
+
+
+@commands.command()
+@click.argument("folder", default=".")
+def check(folder: str) -> None:
+    """Fail if the files in FOLDER are not the contract that the views make."""
+    for path, text in _files(folder).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise click.ClickException(f"{path.name} is not what the views say. If they are right: make openapi")
+
+
+def _files(folder: str) -> dict[Path, str]:
+    """The contents of the files: ``openapi.json`` for the first version, ``openapi-v2.json`` for another, say."""
+    made: dict[Path, str] = {}
+    try:
+        for prefix in current_app.config["API_VERSIONS"]:
+            name = f"openapi-{prefix.rpartition('/')[2]}.json" if made else "openapi.json"
+            made[Path(folder, name)] = _text(prefix)
+    except ContractError as error:
+        raise click.ClickException(str(error)) from None
+    return made
+
+
+def _text(prefix: str) -> str:
+    """The document of a version, made once for each application."""
+    app: Any = current_app
+    made: dict[str, str] = app.extensions["openapi"]
+    if prefix not in made:
+        made[prefix] = json.dumps(openapi.make(app, prefix), indent=2, ensure_ascii=False) + "\n"
+    return made[prefix]

@@ -12,7 +12,7 @@ operation's id, its docstring the description, which ``openapi.py`` writes down.
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from hashlib import blake2b
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -65,51 +65,46 @@ class ContractError(Exception):
     """The views of the service do not make one contract."""
 
 
-def operation(
-    status: int = 200,
-    *,
-    headers: Mapping[str, str] | None = None,
-    errors: Iterable[int] = (),
-    etag: bool = False,
-    security: str | Iterable[str] = (),
-    media_type: str = JSON,
-    operation_id: str | None = None,
-) -> Callable[[Callable[..., object]], "Operation"]:
-    """Make a view an operation of the contract.
+@dataclass(frozen=True)
+class operation:  # noqa: N801 (it is a decorator)
+    """Make a view an operation of the contract."""
 
-    :param status: what it answers when all is well.
-    :param headers: headers that it sets, with their descriptions.
-    :param errors: further statuses that it may ``abort`` with.
-    :param etag: whether what it answers has a version. Then a GET is answered 304 to clients that have the
-        current one, and PUT, PATCH and DELETE ask for ``If-Match``: the view calls ``check_if_match``.
-    :param security: the scheme, or several of which one will do, by which clients say who they are.
-    :param media_type: of its answer: the view returns a text, bytes or a ``Response``, if that is not JSON.
-    :param operation_id: what clients call it, if not the name of the view.
-    """
-    schemes = (security,) if isinstance(security, str) else tuple(security)
-    return lambda view: Operation(
-        view, operation_id or view.__name__, status, dict(headers or {}), {*errors}, etag, schemes, media_type
-    )
+    #: What it answers when all is well.
+    status: int = 200
+    _: KW_ONLY
+    #: Headers that it sets, with their descriptions.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Further statuses that it may ``abort`` with.
+    errors: Iterable[int] = ()
+    #: Whether what it answers has a version. Then a GET is answered 304 to clients that have the current one, and
+    #: PUT, PATCH and DELETE ask for ``If-Match``: the view calls ``check_if_match``.
+    etag: bool = False
+    #: The scheme, or several of which one will do, by which clients say who they are.
+    security: str | tuple[str, ...] = ()
+    #: Of its answer: the view returns a text, bytes or a ``Response``, if that is not JSON.
+    media_type: str = JSON
+    #: What clients call it, if not the name of the view.
+    operation_id: str = ""
+
+    def __call__(self, view: Callable[..., object]) -> "Operation":
+        return Operation(view, self)
 
 
-@dataclass(eq=False)
 class Operation:
     """A view with its contract around it."""
 
-    view: Callable[..., object]
-    id: str
-    status: int
-    headers: dict[str, str]
-    errors: set[int]
-    etag: bool
-    security: tuple[str, ...]
-    media_type: str
-
-    def __post_init__(self) -> None:
-        functools.update_wrapper(self, self.view)
-        self.arguments = get_type_hints(self.view, include_extras=True)
-        if untyped := {*inspect.signature(self.view).parameters, "return"} - self.arguments.keys():
-            raise ContractError(f"{self.view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
+    def __init__(self, view: Callable[..., object], told: operation) -> None:
+        self.view = view
+        self.id = told.operation_id or view.__name__
+        self.status = told.status
+        self.headers = dict(told.headers)
+        self.etag = told.etag
+        self.security = (told.security,) if isinstance(told.security, str) else told.security
+        self.media_type = told.media_type
+        functools.update_wrapper(self, view)
+        self.arguments = get_type_hints(view, include_extras=True)
+        if untyped := {*inspect.signature(view).parameters, "return"} - self.arguments.keys():
+            raise ContractError(f"{view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
         self.answer = self.arguments.pop("return")
         if get_origin(self.answer) is tuple:
             self.answer = get_args(self.answer)[0]
@@ -127,7 +122,7 @@ class Operation:
         implied += [(404,)] if self.arguments else []
         implied += [(401, 403)] if self.security else []
         implied += [(413, 415)] if self.body or self.form_type else []
-        self.errors = self.errors.union(*implied)
+        self.errors = set(told.errors).union(*implied)
 
     def __call__(self, **arguments: Any) -> Response:
         if self.security:

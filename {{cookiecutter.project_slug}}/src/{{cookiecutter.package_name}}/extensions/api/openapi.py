@@ -5,7 +5,6 @@ https://spec.openapis.org/oas/v3.1.1
 
 import json
 import re
-from collections.abc import Iterator
 from inspect import cleandoc, unwrap
 from typing import Any
 
@@ -47,24 +46,22 @@ def check(app: Flask) -> None:
 
     :raises ContractError: because it is below no prefix, or asks for a security scheme that nothing provides.
     """
-    for rule, operation in operations(app):
+    for _, rule, operation in operations(app):
         if not any(rule.rule.startswith(f"{prefix}/") for prefix in app.config["API_VERSIONS"]):
             raise ContractError(f"{rule.rule} is below none of {', '.join(app.config['API_VERSIONS'])}.")
         if missing := set(operation.security) - app.extensions["api_security"].keys():
             raise ContractError(f"{rule.rule} asks for {missing.pop()}, a security scheme that no extension provides.")
 
 
-def operations(app: Flask, prefix: str = "") -> Iterator[tuple[Rule, Operation]]:
-    """The operations below a prefix, in an order that does not depend on how they were registered."""
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, [*map(METHODS.index, _methods(rule))])):
+def operations(app: Flask, prefix: str = "") -> list[tuple[str, Rule, Operation]]:
+    """The operations below a prefix, with their methods, in an order that does not depend on how they were registered."""
+    found = []
+    for rule in app.url_map.iter_rules():
         # Decorators may stand above and below @operation.
         view = unwrap(app.view_functions[rule.endpoint], stop=lambda found: isinstance(found, Operation))
         if isinstance(view, Operation) and rule.rule.startswith(f"{prefix}/"):
-            yield rule, view
-
-
-def _methods(rule: Rule) -> list[str]:
-    return sorted((rule.methods or set()) & set(METHODS), key=METHODS.index)
+            found += [(method, rule, view) for method in METHODS if method in (rule.methods or ())]
+    return sorted(found, key=lambda each: (each[1].rule, METHODS.index(each[0])))
 
 
 def make(app: Flask, prefix: str) -> dict[str, Any]:
@@ -73,15 +70,12 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
     :raises ContractError: for views or types that share a name.
     """
     check(app)
-    found = list(operations(app, prefix))
-    types = [
-        kind for _, operation in found for kind in (operation.body, operation.answer, *operation.arguments.values())
-    ]
+    found = operations(app, prefix)
+    types = [kind for *_, each in found for kind in (each.body, each.answer, *each.arguments.values())]
     kinds = list(dict.fromkeys([Problem, *(kind for kind in types if kind is not None)]))
     references, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    for name, part in [part for _, operation in found for texts in operation.texts.values() for part in texts.parts]:
-        if components.setdefault(name, part) != part:
-            raise ContractError(f"Several types are called {name}.")
+    for texts in [texts for *_, each in found for texts in each.texts.values()]:
+        components |= texts.parts
     # ``Items[Note]`` is called ItemsNote, as programs that generate clients would call it.
     names = {name: re.sub(r"\W", "", component.get("title", name)) for name, component in components.items()}
     for name, title in names.items():
@@ -90,15 +84,15 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
     schemas = dict(zip(kinds, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     seen: dict[str, str] = {}
-    for rule, operation in found:
+    for method, rule, each in found:
         path = re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule)
-        for method in _methods(rule):
-            if seen.setdefault(operation.id, f"{method} {path}") != f"{method} {path}":
-                raise ContractError(f"{seen[operation.id]} and {method} {path} are both called {operation.id}.")
-            described = _describe(rule, operation, method, operation.statuses(method, app), schemas)
-            paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
+        if each.id in seen:
+            raise ContractError(f"{seen[each.id]} and {method} {path} are both called {each.id}.")
+        seen[each.id] = f"{method} {path}"
+        described = _describe(rule, each, method, each.statuses(method, app), schemas)
+        paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
     parts = {"schemas": {names[name]: components[name] for name in sorted(components)}}
-    if asked := sorted({name for _, operation in found for name in operation.security}):
+    if asked := sorted({name for *_, each in found for name in each.security}):
         parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in asked}
     document = dict(app.config["API_DOCUMENT"])
     info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
