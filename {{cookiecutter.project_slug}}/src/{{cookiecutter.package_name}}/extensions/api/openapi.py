@@ -93,7 +93,7 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
         paths.setdefault(path, {})[method.lower()] = {name: part for name, part in described.items() if part}
     parts = {"schemas": {names[name]: components[name] for name in sorted(components)}}
     if asked := sorted({name for *_, each in found for name in each.security}):
-        parts["securitySchemes"] = {name: app.extensions["api_security"][name].document for name in asked}
+        parts["securitySchemes"] = {name: app.extensions["api_security"][name][0] for name in asked}
     document = dict(app.config["API_DOCUMENT"])
     info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
     text = json.dumps({"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts})

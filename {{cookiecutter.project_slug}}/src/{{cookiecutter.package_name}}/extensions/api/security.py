@@ -5,7 +5,6 @@ has sent it, or None. The first that returns something has found ``g.user``. A r
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, current_app, g
@@ -15,17 +14,13 @@ from werkzeug.exceptions import Unauthorized
 Reader = Callable[[], object]
 
 
-@dataclass
-class Scheme:
-    #: As OpenAPI describes it: https://spec.openapis.org/oas/v3.1.1#security-scheme-object
-    document: dict[str, Any]
-    readers: list[Reader] = field(default_factory=list)
-
-
 def scheme(app: Flask, name: str, document: dict[str, Any]) -> list[Reader]:
-    """The readers of a scheme, to append to. Several extensions may read one scheme; the first describes it."""
-    schemes: dict[str, Scheme] = app.extensions["api_security"]
-    return schemes.setdefault(name, Scheme(document)).readers
+    """The readers of a scheme, to append to. Several extensions may read one scheme; the first describes it.
+
+    :param document: as OpenAPI describes it: https://spec.openapis.org/oas/v3.1.1#security-scheme-object
+    """
+    schemes: dict[str, tuple[dict[str, Any], list[Reader]]] = app.extensions["api_security"]
+    return schemes.setdefault(name, (document, []))[1]
 
 
 def authenticate(names: Iterable[str]) -> None:
@@ -33,11 +28,10 @@ def authenticate(names: Iterable[str]) -> None:
 
     https://www.rfc-editor.org/rfc/rfc9110#name-401-unauthorized
     """
-    schemes: list[Scheme] = [current_app.extensions["api_security"][name] for name in names]
-    for one in schemes:
-        for read in one.readers:
-            if (user := read()) is not None:
-                g.user = user
-                return
-    challenges = [WWWAuthenticate(one.document.get("scheme", one.document["type"]).lower()) for one in schemes]
+    schemes = [current_app.extensions["api_security"][name] for name in names]
+    for read in [read for _, readers in schemes for read in readers]:
+        if (user := read()) is not None:
+            g.user = user
+            return
+    challenges = [WWWAuthenticate(document.get("scheme", document["type"]).lower()) for document, _ in schemes]
     raise Unauthorized("Say who you are.", www_authenticate=challenges)

@@ -24,15 +24,11 @@ class ConversionIn(Input):
 class Conversion(Output):
     celsius: Celsius
     fahrenheit: Annotated[float, Meta(description="Degrees Fahrenheit.", examples=[68])]
-    kelvin: Annotated[float, Meta(ge=0, description="Kelvin.", examples=[293.15])]
 
 
 @bp.post("/conversions")
 @operation()
 def convert(json: ConversionIn) -> Conversion:
-    """Convert a temperature to degrees Fahrenheit and Kelvin."""
+    """Convert a temperature to degrees Fahrenheit."""
     converted.send(current_app._get_current_object())  # type: ignore[attr-defined]
-    celsius = json.celsius
-    return Conversion(
-        celsius=celsius, fahrenheit=round(celsius * 9 / 5 + 32, 2), kelvin=round(celsius - ABSOLUTE_ZERO, 2)
-    )
+    return Conversion(celsius=json.celsius, fahrenheit=round(json.celsius * 9 / 5 + 32, 2))
