@@ -79,6 +79,23 @@ def test_killed_worker_is_replaced(start: Start, kind: str) -> None:
 
 
 @pytest.mark.short
+@pytest.mark.parametrize("pause", [1, 3])
+def test_the_same_worker_killed_twice(start: Start, kind: str, pause: int) -> None:
+    """As by a request that crashes an extension, and that a proxy repeats."""
+    with start() as server:
+        before = set(server.workers())
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: len(server.workers()) == 2 and set(server.workers()) != before, 5)
+        time.sleep(pause)
+        (new,) = set(server.workers()) - before
+        os.kill(new, signal.SIGKILL)
+        until(lambda: len(server.workers()) == 2 and new not in server.workers(), 5)
+        until(server.live, 5)
+        assert server.process.poll() is None
+    print(f"{kind}: a worker killed, and {pause} s later the one in its place: the service goes on")
+
+
+@pytest.mark.short
 def test_workers_end_with_a_killed_main_process(start: Start, kind: str) -> None:
     with start() as server:
         workers = server.workers()

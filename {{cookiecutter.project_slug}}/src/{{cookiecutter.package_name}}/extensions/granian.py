@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import repeat
-from multiprocessing import parent_process
+from multiprocessing import Value, parent_process
 from threading import Thread
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -82,13 +82,34 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}},
     )
     granian.on_startup(ready)
-    granian.serve(target_loader=partial(worker, load), wrap_loader=False)
+    made = Value("i", 0)
+    granian.respawned_wrks = Respawned(made)
+    granian.serve(target_loader=partial(worker, load, made), wrap_loader=False)
 
 
-def worker(load: Callable[[], Flask]) -> Flask:
+class Respawned(dict[int, float]):
+    """When each worker was started again. Granian ends if one dies within 5.5 seconds of that.
+
+    Here it ends only if no worker has made its application since: two requests that crash a worker end no service.
+    """
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def __setitem__(self, index: int, moment: float) -> None:
+        self.made.value = 0
+        super().__setitem__(index, moment)
+
+    def get(self, index: int, default: Any = None) -> Any:
+        return default if self.made.value else super().get(index, default)
+
+
+def worker(load: Callable[[], Flask], made: Any) -> Flask:
     """Make the application of a worker, which ends with the main process: an orphan would go on answering on the port."""
     Thread(target=_end_with, args=[parent_process()], daemon=True).start()
-    return load()
+    app = load()
+    made.value += 1
+    return app
 
 
 def _end_with(parent: Any) -> None:
