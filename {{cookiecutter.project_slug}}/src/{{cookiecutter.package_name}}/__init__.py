@@ -15,10 +15,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     :raises ConfigError: naming every setting that is missing or wrong.
     """
     app = Flask(__name__)
-    listed = modules.load()
     # What every service needs: settings, logs, errors, security headers, probes, the server.
-    core.init_app(app, listed, config)
+    core.init_app(app, modules.load(), config)
     # What modules.py lists: the extensions that were chosen, then your own modules.
-    for module in listed:
+    for module in app.extensions["modules"]:
         core.start(app, module)
     return app

@@ -12,7 +12,7 @@ from .core.settings import Env
 def config(env: Env) -> dict[str, Any]:
     """Read the settings into ``current_app.config``.
 
-    ``env`` reads ``text``, ``integer``, ``number``, ``flag``, ``names`` and ``secret``, and collects what is wrong.
+    ``env`` reads ``text``, ``integer``, ``number``, ``flag`` and ``secret``, and collects what is wrong.
     """
     return {
         # Your settings go here, and into .env.example: "GREETING": env.text("GREETING", "hello"),

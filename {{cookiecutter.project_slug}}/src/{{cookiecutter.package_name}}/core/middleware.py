@@ -33,13 +33,11 @@ SECURITY_HEADERS = {
 }
 #: The X-Forwarded headers that there are.
 FORWARDED = r"(for|host|port|prefix|proto)(,(for|host|port|prefix|proto))*"
-#: Bytes of a body that is sent at once, rather than in pieces that the server comes back for.
-SMALL = 65536
 
 
 def config(env: Env) -> dict[str, Any]:
-    expected = "Must be some of for, host, port, prefix, proto."
-    headers = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, expected=expected).split(",")
+    hint = "Must be some of for, host, port, prefix, proto."
+    headers = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, hint=hint).split(",")
     return {"TRUSTED_PROXIES": env.integer("TRUSTED_PROXIES", 0, maximum=9), "TRUSTED_PROXY_HEADERS": headers}
 
 
@@ -98,7 +96,7 @@ class Response:
 
     def answer(self) -> Iterable[bytes]:
         self.body = self.layer.wsgi_app(self.environ, self.start)
-        if self.length <= SMALL:
+        if self.length <= 65536:  # Sent at once, rather than in pieces that the server comes back for.
             pieces = list(self.body)
             self.close()
             return pieces
@@ -113,13 +111,12 @@ class Response:
         rule = getattr(self.environ.get("werkzeug.request"), "url_rule", None)
         self.route = rule.rule if rule else ""
         present = {name.lower(): value for name, value in headers}
-        self.length = int(present.get("content-length", SMALL + 1))
+        self.length = int(present.get("content-length", 2**20))
         headers += [header for name, header in self.layer.headers.items() if name not in present]
+        headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
         if self.environ["wsgi.url_scheme"] == "https":
             # Only over TLS: https://www.rfc-editor.org/rfc/rfc6797#section-7.2
             headers.append(("Strict-Transport-Security", "max-age=31536000"))
-        if "x-request-id" not in present:
-            headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
         return self.start_response(status, headers, exc_info)
 
     def close(self) -> None:

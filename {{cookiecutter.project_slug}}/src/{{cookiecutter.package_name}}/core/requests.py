@@ -21,7 +21,7 @@ HOSTS = r"\.?[\w-]+(\.[\w-]+)*(, *\.?[\w-]+(\.[\w-]+)*)*"
 
 
 def config(env: Env) -> dict[str, Any]:
-    hosts = env.text("TRUSTED_HOSTS", "", pattern=HOSTS, expected="Must be such as example.com,.example.org")
+    hosts = env.text("TRUSTED_HOSTS", "", pattern=HOSTS, hint="Must be such as example.com,.example.org")
     return {
         "MAX_CONTENT_LENGTH": env.integer("MAX_CONTENT_LENGTH", 1024 * 1024, minimum=1),
         "TRUSTED_HOSTS": hosts.lower().replace(" ", "").split(",") if hosts else None,

@@ -22,7 +22,7 @@ serving = Namespace().signal("serving")
 def config(env: Env) -> dict[str, Any]:
     host = "0.0.0.0" if env.production else "127.0.0.1"  # noqa: S104
     return {
-        "HOST": env.text("HOST", host, pattern=r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*", expected="Must be an IP address."),
+        "HOST": env.text("HOST", host, pattern=r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*", hint="Must be an IP address."),
         "PORT": env.integer("PORT", 8000, minimum=1, maximum=65535),
         # Processes use several cores; threads wait for databases and other services.
         "WEB_CONCURRENCY": env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=64),

@@ -20,8 +20,6 @@ SECRET_LENGTH = 32
 KNOWN = re.compile("change.?me|default|example|insecure|password|placeholder|secret|192b9bdd22ab9ed4", re.IGNORECASE)
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
-LARGEST = 2**31 - 1
-
 Value = TypeVar("Value")
 
 
@@ -68,12 +66,10 @@ class Env:
 
             self.values = ChainMap(dict(values), dotenv_values(".env"))
 
-    def text(
-        self, name: str, default: str, choices: Collection[str] = (), pattern: str = "", expected: str = ""
-    ) -> str:
+    def text(self, name: str, default: str, choices: Collection[str] = (), pattern: str = "", hint: str = "") -> str:
         """Read text: one of ``choices``, or what the whole ``pattern`` matches.
 
-        :param expected: what a person reads whose text does not match.
+        :param hint: what a person reads whose text does not match.
         """
 
         def convert(given: object) -> str:
@@ -83,14 +79,12 @@ class Env:
             return text.encode().decode()  # What is not UTF-8 in the process environment is not Unicode here.
 
         otherwise = f"Must be one of: {', '.join(choices)}." if choices else "Must be text in UTF-8."
-        return self._read(name, default, convert, expected or otherwise)
+        return self._read(name, default, convert, hint or otherwise)
 
-    def integer(self, name: str, default: int, minimum: int = 0, maximum: int = LARGEST) -> int:
+    def integer(self, name: str, default: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
         return int(self.number(name, default, minimum, maximum, kind=int))
 
-    def number(
-        self, name: str, default: float, minimum: float = 0, maximum: float = LARGEST, kind: Any = float
-    ) -> float:
+    def number(self, name: str, default: float, minimum: float = 0, maximum: float = 1e9, kind: Any = float) -> float:
         def convert(given: Any) -> float:
             value: float = kind(given)
             if not minimum <= value <= maximum:  # Written the other way round, "nan" would pass.

@@ -68,13 +68,11 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         port=config["PORT"],
         workers=config["WEB_CONCURRENCY"],
         blocking_threads=config["WEB_THREADS"],
-        backlog=2048,
         # Open connections of a worker, idle ones included; further ones wait.
         backpressure=1024,
         # With "auto", connections that never send a byte are kept for ever.
         http=constants.HTTPModes.http1,
         http1_settings=http.HTTP1Settings(header_read_timeout=config["IDLE_TIMEOUT"] * 1000, max_buffer_size=65536),
-        websockets=False,
         # Otherwise the death of one worker ends the service.
         respawn_failed_workers=True,
         workers_kill_timeout=config["STOP_TIMEOUT"],
@@ -83,25 +81,22 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
     )
     granian.on_startup(ready)
     made = Value("i", 0)
-    granian.respawned_wrks = Respawned(made)
+
+    class Respawned(dict[int, float]):
+        """When each worker was started again. Granian ends if one dies within 5.5 seconds of that.
+
+        Here it ends only if no worker has made its application since: two requests that crash a worker end no service.
+        """
+
+        def __setitem__(self, index: int, moment: float) -> None:
+            made.value = 0
+            super().__setitem__(index, moment)
+
+        def get(self, index: int, default: Any = None) -> Any:
+            return default if made.value else super().get(index, default)
+
+    granian.respawned_wrks = Respawned()
     granian.serve(target_loader=partial(worker, load, made), wrap_loader=False)
-
-
-class Respawned(dict[int, float]):
-    """When each worker was started again. Granian ends if one dies within 5.5 seconds of that.
-
-    Here it ends only if no worker has made its application since: two requests that crash a worker end no service.
-    """
-
-    def __init__(self, made: Any) -> None:
-        self.made = made
-
-    def __setitem__(self, index: int, moment: float) -> None:
-        self.made.value = 0
-        super().__setitem__(index, moment)
-
-    def get(self, index: int, default: Any = None) -> Any:
-        return default if self.made.value else super().get(index, default)
 
 
 def worker(load: Callable[[], Flask], made: Any) -> Flask:
