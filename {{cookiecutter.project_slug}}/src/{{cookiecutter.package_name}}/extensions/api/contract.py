@@ -12,10 +12,12 @@ operation's id, its docstring the description, which ``openapi.py`` writes down.
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from hashlib import blake2b
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args, get_origin, get_type_hints
 
+import click
 import msgspec
 import werkzeug
 from flask import Flask, Response, abort, current_app, request
@@ -60,8 +62,8 @@ class Created(Struct, Generic[Value]):
     location: str
 
 
-class ContractError(Exception):
-    """The views of the service do not make one contract."""
+class ContractError(click.ClickException):
+    """The views of the service do not make one contract. Flask's command line prints the message and no traceback."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,14 @@ class Operation:
         if inspect.isclass(self.answer) and issubclass(self.answer, werkzeug.Response | None):
             self.answer = None
         self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
-        self.form_type = self.texts["form"].form_type if "form" in self.texts else ""
         self.body = self.arguments.pop("json", None)
+        self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
         self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
         # What is left are arguments of the path.
         implied = [(400, 422, 500), *(getattr(texts.kind, "errors", ()) for texts in self.texts.values())]
         implied += [(404,)] if self.arguments else []
         implied += [(401, 403)] if self.security else []
-        implied += [(413, 415)] if self.body or self.form_type else []
+        implied += [(413, 415)] if self.takes else []
         self.errors = set(told.errors).union(*implied)
 
     def __call__(self, **arguments: Any) -> Response:
@@ -136,8 +138,8 @@ class Operation:
         mistakes: list[Mistake] = []
         if request.query_string and "query" not in self.texts:
             mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
-        if self.form_type and request.mimetype != self.form_type:
-            abort(415, f"Send {self.form_type}.")
+        if self.takes not in ("", request.mimetype) and (request.method, request.mimetype) != ("PATCH", MERGE_PATCH):
+            abort(415, f"Send {self.takes}.")
         for name, texts in self.texts.items():
             arguments[name] = texts.read(mistakes)
         if self.decode:
@@ -152,14 +154,9 @@ class Operation:
         return self.errors.union(conditions, app.extensions["api_errors"])
 
     def _body(self, mistakes: list[Mistake]) -> object:
-        allowed = (JSON, MERGE_PATCH) if request.method == "PATCH" else (JSON,)
-        if request.mimetype not in allowed:
-            abort(415, f"Send {' or '.join(allowed)}.")
         data = request.get_data()
-        try:
+        with suppress(*MALFORMED):
             return self.decode(data)  # type: ignore[misc]
-        except MALFORMED:
-            pass
         try:
             # The first mistake has ended the decoding: what follows may be no JSON at all.
             return check(UNTYPED.decode(data), self.body, mistakes)

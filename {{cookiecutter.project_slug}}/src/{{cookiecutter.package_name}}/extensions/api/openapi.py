@@ -64,8 +64,8 @@ def operations(app: Flask, prefix: str = "") -> list[tuple[str, Rule, Operation]
     return sorted(found, key=lambda each: (each[1].rule, METHODS.index(each[0])))
 
 
-def make(app: Flask, prefix: str) -> dict[str, Any]:
-    """Make the document of the operations below a prefix.
+def make(app: Flask, prefix: str) -> str:
+    """Make the document of the operations below a prefix, as JSON.
 
     :raises ContractError: for views or types that share a name.
     """
@@ -96,9 +96,9 @@ def make(app: Flask, prefix: str) -> dict[str, Any]:
         parts["securitySchemes"] = {name: app.extensions["api_security"][name][0] for name in asked}
     document = dict(app.config["API_DOCUMENT"])
     info = {"title": app.name, "version": app.config["API_VERSIONS"][prefix], **document.pop("info", {})}
-    text = json.dumps({"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts})
-    made: dict[str, Any] = json.loads(re.sub(r"(?<=#/components/schemas/)\w+", lambda name: names[name[0]], text))
-    return made
+    document = {"openapi": "3.1.1", "info": info, **document, "paths": paths, "components": parts}
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return re.sub(r"(?<=#/components/schemas/)\w+", lambda name: names.get(name[0], name[0]), text)
 
 
 def _describe(
@@ -132,13 +132,12 @@ def _describe(
     if operation.answer is not None or operation.media_type != JSON:
         success["content"] = {operation.media_type: {"schema": schemas.get(operation.answer, TEXT)}}
     body: dict[str, Any] = {}
-    if operation.body:
-        body = {"required": True, "content": {JSON: {"schema": schemas[operation.body]}}}
-        if method == "PATCH":
-            # Not as a second media type: generators of clients stumble over two with one schema.
-            body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
-    elif operation.form_type:
-        body = {"required": True, "content": {operation.form_type: {"schema": operation.texts["form"].schema}}}
+    if operation.takes:
+        schema = schemas[operation.body] if operation.body else operation.texts["form"].schema
+        body = {"required": True, "content": {operation.takes: {"schema": schema}}}
+    if operation.body and method == "PATCH":
+        # Not as a second media type: generators of clients stumble over two with one schema.
+        body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
     return {
         "operationId": operation.id,
         "summary": " ".join(summary.split()),

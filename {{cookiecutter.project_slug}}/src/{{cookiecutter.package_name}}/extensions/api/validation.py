@@ -17,6 +17,8 @@ from werkzeug.exceptions import UnprocessableEntity
 PLACES = {"query": "args", "headers": "headers", "cookies": "cookies", "form": "form"}
 #: More would help nobody.
 MOST_MISTAKES = 100
+#: The schema of an uploaded file, a type that msgspec does not know.
+FILES: dict[type, dict[str, Any]] = {FileStorage: {"type": "string", "format": "binary"}}
 REFERENCE = "#/components/schemas/{name}"
 Mistake = dict[str, str]
 
@@ -36,7 +38,7 @@ class Texts:
         self.place = place
         self.kind = kind
         self.kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        (root,), parts = msgspec.json.schema_components([kind], schema_hook=_file, ref_template=REFERENCE)
+        (root,), parts = msgspec.json.schema_components([kind], schema_hook=FILES.__getitem__, ref_template=REFERENCE)
         self.schema = parts.pop(root["$ref"].rpartition("/")[2])
         #: Further types, which the schema refers to.
         self.parts = parts
@@ -59,13 +61,6 @@ class Texts:
                 one = len(given) == 1 and name not in self.many
                 values[name] = from_text(given[0] if one else given, self.kinds.get(name, str))
         return check(values, self.kind, mistakes, parameters=self.place != "form")
-
-
-def _file(kind: type) -> dict[str, str]:
-    """The schema of an uploaded file, a type that msgspec does not know."""
-    if kind is FileStorage:
-        return {"type": "string", "format": "binary"}
-    raise NotImplementedError
 
 
 def _words(schema: dict[str, Any], keyword: str) -> list[str | None]:
