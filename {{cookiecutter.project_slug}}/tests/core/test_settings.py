@@ -67,7 +67,9 @@ def test_what_is_read(load: Callable[..., dict[str, Any]], name: str, given: obj
 
 
 def test_unset_environment_is_production(package: ModuleType) -> None:
-    with pytest.raises(package.core.settings.ConfigError, match=r"SECRET_KEY: Set it to .*\nAPP_ENV is not set"):
+    with pytest.raises(
+        package.core.settings.ConfigError, match=r"SECRET_KEY: Set it to .*\nTo develop, set APP_ENV=development"
+    ):
         package.core.settings.load([])
 
 

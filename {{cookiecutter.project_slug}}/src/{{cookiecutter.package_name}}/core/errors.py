@@ -22,8 +22,6 @@ def problem(error: HTTPException) -> Response:
 
     :param error: ``error.members``, a mapping, is told as well if there is one.
     """
-    response = Response.force_type(error.get_response())
     told = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
-    response.data = json.dumps(told | {"request_id": request_id()} | getattr(error, "members", {}))
-    response.content_type = "application/problem+json"
-    return response
+    body = json.dumps(told | {"request_id": request_id()} | getattr(error, "members", {}))
+    return Response(body, error.code, error.get_headers(), content_type="application/problem+json")

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.processors import StackInfoRenderer, TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ExtraAdder, LoggerFactory, ProcessorFormatter, add_logger_name
@@ -39,26 +39,28 @@ def config(env: Env) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    """Configure the logs of this process; of several applications in it, the last one sets the level and the format."""
-    level, root = app.config["LOG_LEVEL"].upper(), cast(Any, logging.getLogger())
+    """Configure the logs of this process. Of several applications in it each has its level, the last one the format."""
+    level, root = logging.getLevelNamesMapping()[app.config["LOG_LEVEL"].upper()], cast(Any, logging.getLogger())
     earlier = [other for other in root.handlers if hasattr(getattr(other, "stream", None), "redaction")]
-    app.extensions["redaction"] = redaction = Redaction(app.config, [other.stream.redaction for other in earlier])
+    lowest = min(level, root.level) if earlier else level
+    redaction = Redaction(app.config, [other.stream.redaction for other in earlier])
     render = _as_json if app.config["LOG_FORMAT"] == "json" else structlog.dev.ConsoleRenderer(sys.stderr.isatty())
     last: list[Processor] = [redaction.process, render]
     handler = logging.StreamHandler(Stderr(redaction))
+    handler.addFilter(lambda record: record.levelno >= (current_app or app).extensions["log_level"])
     processors = [ProcessorFormatter.remove_processors_meta, *last]
     handler.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=FIELDS + DETAILS))
     structlog.configure(
         processors=[*FIELDS, *DETAILS, ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=LoggerFactory(),
     )
     root.handlers = [handler, *(other for other in root.handlers if other not in earlier)]
-    root.setLevel(level)
+    root.setLevel(lowest)
     # Flask's development server has an access log, too; the one of the middleware says more.
     logging.getLogger("werkzeug").setLevel("WARNING")
-    write = partial(_write, handler.stream, FIELDS + last)
-    app.extensions["access_log"] = write if root.level <= logging.INFO else lambda **event: None
+    write = partial(_write, handler.stream, FIELDS + last) if level <= logging.INFO else lambda **event: None
+    app.extensions |= {"access_log": write, "log_level": level, "redaction": redaction}
 
 
 def request_id() -> str:

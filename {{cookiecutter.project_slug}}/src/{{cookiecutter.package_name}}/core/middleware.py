@@ -68,7 +68,7 @@ class Middleware:
             environ["HTTP_HOST"] = hosts[0].lstrip(".")  # An orchestrator asks by the address of this process.
         if not REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", "")):
             environ["HTTP_X_REQUEST_ID"] = os.urandom(16).hex()
-        bind_contextvars(request_id=environ["HTTP_X_REQUEST_ID"])
+        bind_contextvars(service=self.app.name, request_id=environ["HTTP_X_REQUEST_ID"])
         response = Response(self, environ, start_response)
         try:
             return response.answer()

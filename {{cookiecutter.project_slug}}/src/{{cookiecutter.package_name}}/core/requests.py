@@ -33,6 +33,8 @@ def config(env: Env) -> dict[str, Any]:
 def init_app(app: Flask) -> None:
     app.request_class = Request
     app.session_interface = Sessions()
+    if app.config["SESSION_COOKIE_NAME"] == "session":  # Two services on one host would overwrite each other's.
+        app.config["SESSION_COOKIE_NAME"] = f"{app.name}_session"
     # NaN, lone surrogates and endless nesting are refused with 400; the standard library accepts the first two, and the
     # third would be a 500. https://github.com/ijl/orjson
     app.json.loads = orjson.loads  # type: ignore[method-assign, assignment]

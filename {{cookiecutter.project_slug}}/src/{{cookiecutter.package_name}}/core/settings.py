@@ -13,9 +13,6 @@ from typing import Any, TypeVar
 
 import click
 
-#: Bytes of a secret; a shorter key weakens the HMAC-SHA256 that it is used for.
-#: https://datatracker.ietf.org/doc/html/rfc7518#section-3.2
-SECRET_LENGTH = 32
 #: Placeholders, and the key that Flask's documentation shows.
 KNOWN = re.compile("change.?me|default|example|insecure|password|placeholder|secret|192b9bdd22ab9ed4", re.IGNORECASE)
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -43,8 +40,7 @@ def load(modules: Iterable[ModuleType], overrides: Mapping[str, Any] | None = No
     if env.production and (overrides.get("DEBUG") or FLAGS.get(str(env.values.get("FLASK_DEBUG", "no")).lower(), True)):
         env.refuse("FLASK_DEBUG", "Must be unset in production: it shows the source code to everybody.")
     if lines := [f"  {name}: {message}" for name, message in sorted(env.refused.items())]:
-        if "APP_ENV" not in env.values:
-            lines.append("APP_ENV is not set, so this is production; to develop, set APP_ENV=development.")
+        lines += [] if "APP_ENV" in env.values else ["To develop, set APP_ENV=development: unset, it is production."]
         raise ConfigError("\n".join(["These settings are missing or wrong:", *lines]))
     return config | {name: value for name, value in overrides.items() if name not in env.read}
 
@@ -100,9 +96,10 @@ class Env:
     def secret(self, name: str) -> str:
         """Read a secret; where production does not ask for one, an unset one is made anew at every start."""
         value = self.text(name, "").strip()
-        if self.production and (len(value.encode()) < SECRET_LENGTH or len(set(value)) < 10 or KNOWN.search(value)):
-            self.refuse(name, f"Set it to {SECRET_LENGTH} random bytes or more, as this makes: openssl rand -hex 32")
-        return value or secrets.token_urlsafe(SECRET_LENGTH)
+        # A shorter key weakens HMAC-SHA256: https://datatracker.ietf.org/doc/html/rfc7518#section-3.2
+        if self.production and (len(value.encode()) < 32 or len(set(value)) < 10 or KNOWN.search(value)):
+            self.refuse(name, "Set it to 32 random bytes or more, as this makes: openssl rand -hex 32")
+        return value or secrets.token_urlsafe(32)
 
     def refuse(self, name: str, message: str) -> None:
         """Refuse a setting that has the right type and still cannot be used."""
