@@ -1,5 +1,6 @@
 """The application as a whole, whatever its routes are: these tests ask ``/livez`` alone."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -10,7 +11,9 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+import structlog
 from flask import Flask, url_for
+from structlog.testing import capture_logs
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
@@ -41,9 +44,11 @@ def test_settings_of_flask_pass(make_app: Callable[..., Flask]) -> None:
 
 def test_a_setting_of_a_running_app(app: Flask, live_server: str) -> None:
     """Each test has an application of its own: what a test sets is gone in the next one."""
-    app.config["TRUSTED_HOSTS"] = ["example.com"]
-    with pytest.raises(OSError, match="400"):
-        urlopen(f"{live_server}/", timeout=10)  # noqa: S310
+    app.extensions["probes"].add("/setting")
+    app.add_url_rule("/setting", view_func=lambda: str(app.config["MAX_CONTENT_LENGTH"]))
+    app.config["MAX_CONTENT_LENGTH"] = 7
+    with urlopen(f"{live_server}/setting", timeout=10) as response:  # noqa: S310
+        assert response.read() == b"7"
 
 
 def test_requests_at_the_same_time(app: Flask, live_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +65,18 @@ def test_requests_at_the_same_time(app: Flask, live_server: str, monkeypatch: py
     monkeypatch.setattr(app, "wsgi_app", wait_for_the_other)
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(ask, ["/livez", "/livez"])) == [200, 200]
+
+
+@pytest.mark.usefixtures("app")
+def test_log_lines_are_seen(caplog: pytest.LogCaptureFixture) -> None:
+    """By ``caplog`` and by structlog's ``capture_logs``, whichever way they are written."""
+    structlog.get_logger().warning("order_paid", order=7)
+    logging.getLogger("orders").warning("order %s is late", 8)
+    assert "order_paid" in caplog.text
+    assert "order 8 is late" in caplog.text
+    with capture_logs() as lines:
+        structlog.get_logger().warning("order_paid", order=9)
+    assert {"event": "order_paid", "order": 9, "log_level": "warning"} in lines
 
 
 def test_the_module_for_servers(package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
