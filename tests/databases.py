@@ -112,7 +112,7 @@ def private(engine: str) -> Iterator[Private]:
     else:
         run(user, install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal")
         bootstrap = f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; "
-        bootstrap += "GRANT ALL ON *.* TO owner@'127.0.0.1';"
+        bootstrap += "GRANT ALL ON *.* TO owner@'127.0.0.1' WITH GRANT OPTION;"
         command = [serve, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
         command += [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve"]
         url = f"mysql://owner:{PASSWORD}@127.0.0.1:{port}/test"

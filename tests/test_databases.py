@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -13,11 +15,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 from conftest import Service
-from databases import PASSWORD, SERVERS, Private, listening, missing, private
+from databases import PASSWORD, SERVERS, Private, as_user, listening, missing, private
 from manifest import ENGINES
-from running import Server, clean_environment, prepare, required_settings, run, serving, until
+from running import Server, add, clean_environment, free_port, prepare, required_settings, run, serving, until
 from test_readme import blocks
 
 #: Seconds; what a request may take is both, and some for the machine.
@@ -26,7 +30,7 @@ TIMEOUT, CONNECT_TIMEOUT, SLACK = 2, 2, 1.5
 MODELS = """
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ...extensions.sqlalchemy import Base, db
+from ..extensions.sqlalchemy import Base, db
 
 
 class Mark(Base):
@@ -47,7 +51,7 @@ def make_mark() -> ResponseReturnValue:
 
 @bp.get("/marks/<int:key>")
 def read_mark(key: int) -> ResponseReturnValue:
-    found = db.find(Mark, key)
+    found = db.session.get(Mark, key)
     return {"id": found.id} if found else ({}, 404)
 """
 
@@ -76,7 +80,7 @@ def flask(service: Path, *command: str, **variables: str) -> subprocess.Complete
 def running(service: Path, log: Path, url: str, **variables: str) -> Iterator[Server]:
     settings = required_settings(service) | {
         "DATABASE_URL": url,
-        "DATABASE_TIMEOUT": str(TIMEOUT),
+        "DATABASE_STATEMENT_TIMEOUT": str(TIMEOUT),
         "DATABASE_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
     }
     with serving(service, log, [".venv/bin/python", "-m", "marks", "serve"], **settings | variables) as server:
@@ -114,10 +118,14 @@ def test_the_readme_of_a_service(engine: str, bake: Callable[..., Service], tmp_
     service = bake(sql=engine, project_name="Visits").path
     section = (service / "README.md").read_text().split("\n## Database\n")[1].split("\n## ")[0]
     model, use = blocks(section, "python")
-    (service / "src/visits/blueprints/main/models.py").write_text(model)
-    module = service / "src/visits/blueprints/main/__init__.py"
+    models = service / "src/visits/blueprints/visits.py"
+    models.write_text(model)
+    module = service / "src/visits/blueprints/main.py"
     text = module.read_text().replace("from flask import ", "from flask import request\nfrom flask import ", 1)
-    text = text.replace("\nbp =", "\nfrom ...extensions.sqlalchemy import db\nfrom .models import Visit\n\nbp =")
+    imports = (
+        "from sqlalchemy import select\nfrom ..extensions.sqlalchemy import conflict, db\nfrom .visits import Visit\n"
+    )
+    text = text.replace("\nbp =", f"\n{imports}\nbp =")
     lines = "".join(f"    {line}\n" for line in use.splitlines())
     module.write_text(
         text + f'\n\n@bp.post("/visits")\ndef visit() -> ResponseReturnValue:\n{lines}    return "", 204\n'
@@ -125,19 +133,18 @@ def test_the_readme_of_a_service(engine: str, bake: Callable[..., Service], tmp_
     (service / "tests/blueprints/test_visits.py").write_text(VISITS_TEST)
     run(service, "make", "format")
     run(service, "make", "check")
-    (first,) = service.glob("src/visits/migrations/versions/*_first.py")
+    (first,) = service.glob("src/visits/migrations/*_first.py")
     assert "visits" in first.read_text()
     # It is formatted like all else, and typed.
     run(service, "make", "lint", "types")
 
-    models = service / "src/visits/blueprints/main/models.py"
     models.write_text(models.read_text() + "    agent: Mapped[str | None] = mapped_column(String(200))\n")
     refused = subprocess.run(
         ["make", "check"], cwd=service, env=clean_environment(), capture_output=True, text=True, check=False
     )
     assert refused.returncode != 0
     assert "agent" in refused.stdout + refused.stderr
-    (command,) = re.findall(r"`(\.venv/bin/flask db migrate .*?)`", section.replace("\n", " "))
+    (command,) = re.findall(r"`(\.venv/bin/flask db revision .*?)`", section.replace("\n", " "))
     run(service, "sh", "-c", command)
     run(service, "make", "check")
 
@@ -149,15 +156,17 @@ from sqlalchemy.orm import Session
 
 def test_visits(client: FlaskClient, db: Session) -> None:
     assert client.post("/visits").status_code == 204
+    assert client.post("/visits").status_code == 204
     assert db.execute(text("SELECT path FROM visits")).all() == [("/visits",)]
 """
 
 
 @pytest.mark.slow
 def test_without_models_nothing_is_made(bake: Callable[..., Service]) -> None:
-    service = bake(sql="sqlite").path
+    """A service that never had the example never has its table."""
+    service = bake(preset="api", sql="sqlite", example="no").path
     run(service, "make", "check")
-    assert not list(service.glob("src/*/migrations/versions/*.py"))
+    assert not list(service.glob("src/*/migrations/*.py"))
 
 
 # --- what is wrong is said ---
@@ -172,18 +181,6 @@ def test_a_wrong_url(engine: str, service: Path, url: str) -> None:
     assert re.search(r"^  DATABASE_URL: .*://", done.stderr, re.MULTILINE)
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("engine", "driver"), [("postgresql", "psycopg"), ("mysql", "pymysql")])
-def test_a_missing_driver(engine: str, driver: str, service: Path, tmp_path: Path) -> None:
-    (tmp_path / f"{driver}.py").write_text(f"raise ImportError('no {driver}')")
-    settings = required_settings(service) | {"DATABASE_URL": f"{engine}://host/name", "PYTHONPATH": str(tmp_path)}
-    done = flask(service, "serve", **settings)
-    assert done.returncode == 1
-    assert "pip install" in done.stderr
-    assert driver in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +341,181 @@ def test_restarted_between_requests(
         database.start()
         until(lambda: server.get("/readyz")[0] == 200, 15)
         assert server.get_many(f"/marks/{key}", 100) == [200] * 100
+
+
+# --- migrations that are written on SQLite ---
+
+#: Types that databases differ in.
+TYPES = """
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Numeric, String, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions.sqlalchemy import Base, UTCDateTime
+
+
+class Document(TypeDecorator[Any]):
+    impl = JSON
+    cache_ok = True
+
+
+class Owner(Base):
+    __tablename__ = "owners"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Thing(Base):
+    __tablename__ = "things"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    made: Mapped[datetime] = mapped_column(UTCDateTime)
+    gone: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    key: Mapped[UUID]
+    done: Mapped[bool]
+    price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
+    more: Mapped[Any] = mapped_column(Document)
+    most: Mapped[Any] = mapped_column(JSON().with_variant(JSONB(), "postgresql"))
+"""
+DROPPED = re.compile(r"    (gone|done|price): .*\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", SERVERS)
+def test_migrations_written_on_sqlite(
+    engine: str, bake: Callable[..., Service], servers: Callable[[str], Private]
+) -> None:
+    """They upgrade and downgrade on servers, and lead to the models there."""
+    service = bake(sql=engine, project_name="Things").path
+    prepare(service, TYPES)
+    develop = {"APP_ENV": "development"}
+    done = [flask(service, *command, **develop) for command in (["first-migration"], ["db", "upgrade"])]
+    (main,) = service.glob("src/*/blueprints/main.py")
+    main.write_text(DROPPED.sub("", main.read_text()))
+    done += [flask(service, *command, **develop) for command in (["db", "revision", "Drop"], ["db", "upgrade"])]
+    settings = required_settings(service) | {"DATABASE_URL": servers(engine).url}
+    for command in ("upgrade", "check", "downgrade", "upgrade", "downgrade base", "upgrade", "check"):
+        done.append(flask(service, "db", *command.split(), **settings))
+        if (len(done), engine) == (7, "postgresql"):  # What was dropped is there again.
+            with psycopg.connect(servers(engine).url) as connection:
+                found = connection.execute("SELECT column_name, data_type FROM information_schema.columns").fetchall()
+            assert {("made", "timestamp with time zone"), ("gone", "timestamp with time zone")} <= set(found)
+            assert {("most", "jsonb"), ("key", "uuid"), ("price", "numeric"), ("done", "boolean")} <= set(found)
+    assert [(each.args[3:], each.stderr) for each in done if each.returncode] == []
+    run(service, ".venv/bin/ruff", "check", "src/things/migrations")
+    run(service, ".venv/bin/ruff", "format", "--check", "src/things/migrations")
+    run(service, "make", "types")
+
+
+# --- what is between, and what can only be read ---
+
+POOLER = """
+[databases]
+postgres = host=127.0.0.1 port={server} dbname=postgres user=owner password={password} pool_size=3
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+auth_type = any
+pool_mode = transaction
+"""
+SLEEP = """
+from sqlalchemy import text
+
+
+@bp.get("/sleep")
+def sleep() -> ResponseReturnValue:
+    return str(db.session.scalar(text("SELECT pg_sleep(30)")))
+"""
+
+
+@contextmanager
+def pooler(url: str, folder: Path) -> Iterator[str]:
+    """PgBouncer in transaction mode before a PostgreSQL server: its URL."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if program is None:
+        missing("pgbouncer is needed: apt-get install pgbouncer")
+    port, server = free_port(), re.findall(r":(\d+)/", url)[0]
+    file = folder / "pgbouncer.ini"
+    file.write_text(POOLER.format(server=server, port=port, password=PASSWORD))
+    for path in [folder, *folder.parents[:2]]:
+        path.chmod(0o755)
+    with subprocess.Popen([str(program), "-q", str(file)], **as_user("postgres")) as process:  # type: ignore[call-overload]
+        try:
+            until(lambda: listening(port), 10)
+            yield url.replace(f":{server}/", f":{port}/")
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_behind_a_pooler(engine: str, service: Path, servers: Callable[[str], Private], tmp_path: Path) -> None:
+    """No request fails, time-outs hold, and none of them stays at a connection that others are lent."""
+    add(service, SLEEP)
+    with pooler(servers(engine).url, tmp_path) as url:
+        make_first_migration(service)
+        upgrade(service, url)
+        with running(service, tmp_path / "log", url) as server:
+            with Load(server, clients=6) as load:
+                until(lambda: load.statuses[201] > 500, 30)
+            assert set(load.statuses) == {201}
+            assert server.get_many("/marks/1", 100) == [200] * 100
+            started = time.monotonic()
+            assert server.get("/sleep")[0] == 503
+            assert TIMEOUT * 0.8 < time.monotonic() - started < TIMEOUT + SLACK
+            assert "canceling statement due to statement timeout" in server.log.read_text()
+            for _ in range(10):
+                with psycopg.connect(url) as connection:
+                    assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", SERVERS)
+def test_a_database_that_became_read_only(
+    engine: str, service: Path, servers: Callable[[str], Private], tmp_path: Path
+) -> None:
+    """Writers are answered 503, and it is not ready; readers go on."""
+    url = servers(engine).url
+    make_first_migration(service)
+    upgrade(service, url)
+    administrator = sa.create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")
+    )
+
+    def execute(*statements: str) -> None:
+        with administrator.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    if engine == "mysql":  # An administrator may always write.
+        execute("CREATE USER app@'127.0.0.1' IDENTIFIED BY 'p'", "GRANT ALL ON test.* TO app@'127.0.0.1'")
+        url = url.replace(f"owner:{PASSWORD}", "app:p")
+        change, undo = ["SET GLOBAL read_only = 1"], ["SET GLOBAL read_only = 0", "DROP USER app@'127.0.0.1'"]
+    else:
+        change = ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"]
+        undo = ["ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"]
+    with running(service, tmp_path / "log", url) as server:
+        port = int(server.url.rpartition(":")[2])
+        key = json.loads(request(port, "POST", "/marks")[2])["id"]
+        execute(*change)
+        try:
+            until(lambda: request(port, "POST", "/marks")[0] == 503, 5)
+            assert [request(port, "POST", "/marks")[0] for _ in range(20)] == [503] * 20
+            status, body = server.get("/readyz")
+            assert (status, "read-only" in json.loads(body)["checks"]["sqlalchemy"]) == (503, True)
+            assert server.get(f"/marks/{key}")[0] == 200
+        finally:
+            execute(*undo)
+        until(lambda: server.get("/readyz")[0] == 200, 5)
+    administrator.dispose()
 
 
 def test_servers_are_those_of_the_manifest() -> None:

@@ -38,7 +38,7 @@ def new_version(old: Path, folder: Path, model: str) -> Path:
     text = text.replace('{"id": found.id}', '{"id": found.id, "note": found.note}')
     module.write_text(text.replace("from sqlalchemy.orm", "from sqlalchemy import Text\nfrom sqlalchemy.orm"))
     run(new, "make", "--silent", ".venv/ready")
-    for command in (("upgrade",), ("migrate", "-m", "note")):
+    for command in (("upgrade",), ("revision", "note")):
         run(new, ".venv/bin/flask", "db", *command)
     return new
 
@@ -107,7 +107,7 @@ def test_a_migration_that_does_not_get_its_lock_fails_and_can_be_tried_again(
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_a_migration_that_is_not_safe_would_be_seen(engine: str, old: Path, tmp_path: Path) -> None:
     new = new_version(old, tmp_path / "new", BREAKING)
-    (migration,) = new.glob("src/*/migrations/versions/*_note.py")
+    (migration,) = new.glob("src/*/migrations/*_note.py")
     assert re.search(r"add_column\(.*nullable=False", migration.read_text())
     with private(engine) as database:
         upgrade(old, database.url)

@@ -42,7 +42,7 @@ def call() -> ResponseReturnValue:
 
 @bp.get("/read")
 def read() -> ResponseReturnValue:
-    return {"read": db.reader.scalar(text("SELECT :value"), {"value": "planted-value"})}
+    return {"read": db.session.scalar(text("SELECT :value"), {"value": "planted-value"})}
 
 
 @bp.get("/wrong")

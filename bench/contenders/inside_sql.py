@@ -112,8 +112,6 @@ if __name__ == "__main__":
     found = {
         "psycopg, autocommit": (driver(), "/notes/7"),
         "Core as shipped": (core(), "/notes/7"),
-        "service, `db.find`": (service(lambda key: db.find(Note, key)), "/bench/notes/7"),
-        "service, `db.reader.get`": (service(lambda key: db.reader.get(Note, key)), "/bench/notes/7"),
         "service, `db.session.get`": (service(lambda key: db.session.get(Note, key)), "/bench/notes/7"),
     }
     print(json.dumps(measure(found, int(sys.argv[1]))))

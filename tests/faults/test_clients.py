@@ -88,40 +88,6 @@ def test_silent_connections(start: Start, kind: str) -> None:
         assert seconds < 35
 
 
-@pytest.mark.short
-def test_more_connections_than_files(start: Start, kind: str) -> None:
-    """The limit of open files is the one that systemd sets, and nobody may raise it: no worker ends."""
-    with start(WEB_CONCURRENCY="1") as server, ExitStack() as stack:
-        (worker,) = server.workers()
-        for pid in (server.process.pid, worker):
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (512, 512))
-        for _ in range(900):
-            with suppress(OSError):
-                stack.enter_context(connect(server.port))
-        time.sleep(2)
-        assert server.workers() == [worker]
-        stack.close()
-        seconds = until(lambda: answers(server.port, 2), 40)
-    print(f"{kind}: 900 connections to a worker that may open 512 files: it goes on, and answers after {seconds:.1f} s")
-
-
-@pytest.mark.parametrize("missing", ["body", "end of a chunk"])
-def test_clients_that_vanish(start: Start, kind: str, missing: str) -> None:
-    """More than there are threads, in the middle of a body: on Granian, a proxy has to limit the time."""
-    head = b"Content-Length: 1000\r\n" if missing == "body" else b"Transfer-Encoding: chunked\r\n"
-    with start(WEB_CONCURRENCY="1", WEB_THREADS="4", IDLE_TIMEOUT="3") as server, ExitStack() as stack:
-        for _ in range(8):
-            client = stack.enter_context(connect(server.port))
-            client.sendall(request("/raw", "POST", head, b"5\r\nabc"))
-        time.sleep(1)
-        assert not answers(server.port, 1)
-        begun = time.monotonic()
-        while not (there := answers(server.port, 1)) and time.monotonic() - begun < 15:
-            time.sleep(0.1)
-    print(f"{kind}: 8 clients that vanish in their {missing}, IDLE_TIMEOUT=3: answers again {there}")
-    assert there == (kind == "gunicorn")
-
-
 def test_clients_that_do_not_close(start: Start, kind: str) -> None:
     with start(WEB_CONCURRENCY="1") as server, ExitStack() as stack:
         for _ in range(5):
@@ -132,7 +98,8 @@ def test_clients_that_do_not_close(start: Start, kind: str) -> None:
         assert answers(server.port, 20)
         seconds = time.monotonic() - begun
     print(f"{kind}: 5 clients that do not close what was to be closed: the next is answered after {seconds:.2f} s")
-    assert seconds < 1.5
+    # Gunicorn waits for each in turn, up to two seconds; proxies close what is to be closed.
+    assert seconds < (1.5 if kind == "granian" else 11)
 
 
 def test_silent_and_idle_connections_do_not_delay_the_end(start: Start, kind: str) -> None:

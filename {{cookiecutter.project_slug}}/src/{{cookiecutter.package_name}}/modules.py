@@ -3,8 +3,7 @@
 A module is named by its path in the package. It may have:
 
 - ``config(env)``, which returns its settings, as in ``config.py``;
-- ``init_app(app)``, which runs once for each application: in the main process, in each worker, in commands, in tests.
-  So it starts no threads: README.md, "What you change first", says where a job starts;
+- ``init_app(app)``, which runs once for each application: in the main process, in each worker, in commands, in tests;
 - ``bp``, a blueprint, which is registered after that;
 - ``ready()``, which raises while the service cannot answer requests. ``/readyz`` calls it.
 """

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from unittest.mock import MagicMock
 
 import pytest
 import sqlalchemy as sa
@@ -13,38 +14,50 @@ def extension(package: ModuleType) -> ModuleType:
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
-def test_every_spelling_of_the_url(make_app: Callable[..., Flask], scheme: str) -> None:
-    app = make_app(DATABASE_URL=f"{scheme}://user:p%40ss@host:3307/name")
+def test_every_spelling_of_the_url(probe: Callable[..., Flask], scheme: str) -> None:
+    app = probe("extensions.sqlalchemy", DATABASE_URL=f"{scheme}://user:p%40ss@host:3307/name")
     with app.app_context():
         url = app.extensions["sqlalchemy"].engine.url
     assert url.render_as_string(hide_password=False) == "mysql+pymysql://user:p%40ss@host:3307/name?charset=utf8mb4"
 
 
-def test_time_outs(extension: ModuleType) -> None:
-    config = {"DATABASE_TIMEOUT": 10.0, "DATABASE_CONNECT_TIMEOUT": 3.0}
-    arguments = extension.options(sa.make_url("mysql://host/name"), config, read_only=True)["connect_args"]
-    assert arguments == {
-        "connect_timeout": 3.0,
-        "read_timeout": 10.0,
-        "write_timeout": 10.0,
-        "init_command": "SET SESSION TRANSACTION READ ONLY",
-    }
-    migrating = extension.options(
-        sa.make_url("mysql://host/name"), config | {"DATABASE_TIMEOUT": None}, read_only=False
-    )
-    assert migrating["connect_args"]["init_command"] == "SET SESSION lock_wait_timeout = 2"
+@pytest.mark.parametrize(
+    ("seconds", "server", "limits"),
+    [
+        (10.0, "11.8-MariaDB", "SESSION max_statement_time = 9.0, SESSION innodb_lock_wait_timeout = 9"),
+        (10.0, "9.1", "SESSION max_execution_time = 9000, SESSION innodb_lock_wait_timeout = 9"),
+        (None, "9.1", "SESSION lock_wait_timeout = 2"),
+    ],
+)
+def test_time_outs(extension: ModuleType, seconds: float | None, server: str, limits: str) -> None:
+    engine, connection = sa.create_engine("mysql+pymysql://host/name"), MagicMock()
+    connection.get_server_info.return_value = server
+    extension.listen(engine, {"DATABASE_STATEMENT_TIMEOUT": seconds})
+    *_, connected = engine.pool.dispatch.connect
+    connected(connection, None)
+    cursor = connection.cursor.return_value.__enter__.return_value
+    cursor.execute.assert_called_once_with(f"SET {limits}")
 
 
-def test_a_missing_driver(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(import_module("sys").modules, "pymysql", None)
-    with pytest.raises(package.core.settings.ConfigError, match="pip install pymysql"):
-        make_app(DATABASE_URL="mysql://host/name")
+@pytest.mark.parametrize("option", ["nonsense=1", "ssl_ca=/no/such/file", "connect_timeout=abc"])
+def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleType, option: str) -> None:
+    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL has a wrong option: "):
+        probe("extensions.sqlalchemy", DATABASE_URL=f"mysql://host/name?{option}")
 
 
 def test_what_is_unavailable(extension: ModuleType) -> None:
     from pymysql.err import OperationalError, ProgrammingError
 
-    assert all(extension.unavailable(OperationalError(number, "")) for number in (1040, 1045, 1205, 1213, 2003, 2013))
+    assert all(
+        extension.unavailable(OperationalError(number, "")) for number in (1040, 1045, 1205, 1213, 1290, 2003, 2013)
+    )
     assert not extension.unavailable(OperationalError(1054, "Unknown column"))
     assert not extension.unavailable(ProgrammingError(1146, "no such table"))
     assert not extension.unavailable(OperationalError())
+
+
+def test_what_is_a_conflict(extension: ModuleType) -> None:
+    from pymysql.err import IntegrityError
+
+    assert all(extension.conflicting(IntegrityError(number, "")) for number in (1062, 1451, 1452))
+    assert not extension.conflicting(IntegrityError(1048, "cannot be null"))

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +15,8 @@ def extension(package: ModuleType) -> ModuleType:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_every_spelling_of_the_url(make_app: Callable[..., Flask], scheme: str) -> None:
-    app = make_app(DATABASE_URL=f"{scheme}://user:p%40ss@host:5433/name?sslmode=require")
+def test_every_spelling_of_the_url(probe: Callable[..., Flask], scheme: str) -> None:
+    app = probe("extensions.sqlalchemy", DATABASE_URL=f"{scheme}://user:p%40ss@host:5433/name?sslmode=require")
     with app.app_context():
         url = app.extensions["sqlalchemy"].engine.url
     assert (
@@ -23,27 +24,24 @@ def test_every_spelling_of_the_url(make_app: Callable[..., Flask], scheme: str) 
     )
 
 
-def test_time_outs(extension: ModuleType) -> None:
-    config = {"DATABASE_TIMEOUT": 10.0, "DATABASE_CONNECT_TIMEOUT": 3.0}
-    url = sa.make_url("postgresql://host/name?options=-c%20search_path%3Dx")
-    arguments = extension.options(url, config, read_only=True)["connect_args"]
-    assert arguments == {
-        "connect_timeout": 3,
-        "options": "-c search_path=x -c default_transaction_read_only=on -c statement_timeout=9000",
-    }
-    migrating = extension.options(url.set(query={}), config | {"DATABASE_TIMEOUT": None}, read_only=False)
-    assert migrating["connect_args"]["options"].strip() == "-c lock_timeout=2s"
+@pytest.mark.parametrize(("seconds", "limit"), [(10.0, "statement_timeout = 9000"), (None, "lock_timeout = 2000")])
+def test_time_outs(extension: ModuleType, seconds: float | None, limit: str) -> None:
+    """They go with each transaction: no pooler lends them to somebody else."""
+    engine, connection = sa.create_engine("postgresql+psycopg://host/name"), Mock()
+    extension.listen(engine, {"DATABASE_STATEMENT_TIMEOUT": seconds})
+    engine.dispatch.begin(connection)
+    connection.exec_driver_sql.assert_called_once_with(f"BEGIN; SET LOCAL {limit}")
 
 
-def test_a_missing_driver(make_app: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(import_module("sys").modules, "psycopg", None)
-    with pytest.raises(package.core.settings.ConfigError, match=r"pip install 'psycopg\[binary\]'"):
-        make_app(DATABASE_URL="postgresql://host/name")
+def test_no_start_up_parameter_and_no_prepared_statement(extension: ModuleType) -> None:
+    config = {"DATABASE_CONNECT_TIMEOUT": 3.0}
+    arguments = extension.options(sa.make_url("postgresql://host/name"), config)["connect_args"]
+    assert arguments == {"connect_timeout": 3, "autocommit": True, "prepare_threshold": None}
 
 
-def test_a_parameter_that_there_is_not(make_app: Callable[..., Flask], package: ModuleType) -> None:
+def test_a_parameter_that_there_is_not(probe: Callable[..., Flask], package: ModuleType) -> None:
     with pytest.raises(package.core.settings.ConfigError, match='DATABASE_URL: invalid connection option "foo"'):
-        make_app(DATABASE_URL="postgresql://host/name?foo=bar")
+        probe("extensions.sqlalchemy", DATABASE_URL="postgresql://host/name?foo=bar")
 
 
 def test_what_is_unavailable(extension: ModuleType) -> None:
@@ -54,6 +52,14 @@ def test_what_is_unavailable(extension: ModuleType) -> None:
         errors.QueryCanceled,
         errors.TooManyConnections,
         errors.DeadlockDetected,
+        errors.ReadOnlySqlTransaction,
     ]
     assert all(extension.unavailable(error()) for error in away)
     assert not any(extension.unavailable(error()) for error in (errors.UndefinedTable, errors.UniqueViolation))
+
+
+def test_what_is_a_conflict(extension: ModuleType) -> None:
+    from psycopg import errors
+
+    assert all(extension.conflicting(error()) for error in (errors.UniqueViolation, errors.ForeignKeyViolation))
+    assert not any(extension.conflicting(error()) for error in (errors.NotNullViolation, errors.CheckViolation))

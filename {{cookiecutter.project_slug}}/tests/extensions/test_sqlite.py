@@ -2,6 +2,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,45 +10,54 @@ from flask import Flask
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask], tmp_path: Path) -> Flask:
-    return make_app(DATABASE_URL=f"sqlite:///{tmp_path / 'own.sqlite'}", DATABASE_TIMEOUT=0.3)
+def db(package: ModuleType) -> Any:
+    return import_module(".extensions.sqlalchemy", package.__name__).db
 
 
-def test_pragmas(app: Flask) -> None:
-    with app.app_context():
-        engines = app.extensions["sqlalchemy"].engines
-    for key, read_only in ((None, 0), ("read", 1)):
-        with engines[key].connect() as connection:
-            found = {
-                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-                for name in ("foreign_keys", "journal_mode", "busy_timeout", "query_only")
-            }
-        assert found == {"foreign_keys": 1, "journal_mode": "wal", "busy_timeout": 300, "query_only": read_only}
+@pytest.fixture
+def app(probe: Callable[..., Flask], tmp_path: Path) -> Flask:
+    url = f"sqlite:///{tmp_path / 'own.sqlite'}"
+    return probe("extensions.sqlalchemy", DATABASE_URL=url, DATABASE_STATEMENT_TIMEOUT=0.2)
 
 
-def test_who_waits_too_long_is_answered_503(app: Flask, package: ModuleType) -> None:
-    db = import_module(".extensions.sqlalchemy", package.__name__).db
+def test_pragmas(app: Flask, db: Any) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        names = ("foreign_keys", "journal_mode", "busy_timeout")
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+    assert found == {"foreign_keys": 1, "journal_mode": "wal", "busy_timeout": 200}
 
-    @app.get("/write")
-    def write() -> str:
-        return str(db.session.execute(sa.text("CREATE TABLE held (id integer)")).rowcount)
 
-    @app.get("/read")
-    def read() -> str:
-        return str(db.reader.scalar(sa.select(1)))
+def test_a_writer_waits_and_a_reader_does_not(app: Flask, db: Any) -> None:
+    """A request that only reads sees what was committed; one that writes and waits too long is answered 503."""
 
+    def view() -> str:
+        return str(db.session.scalar(sa.select(1)))
+
+    app.add_url_rule("/view", view_func=view, methods=["GET", "POST"])
+    client = app.test_client()
     with app.app_context():
         engine = db.engine
     with engine.connect() as connection, connection.begin():
-        response = app.test_client().get("/write")
+        response = client.post("/view")
         assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-        assert app.test_client().get("/read").text == "1"
-    assert app.test_client().get("/write").status_code == 200
+        assert client.get("/view").text == "1"
+    assert client.post("/view").status_code == 200
+
+
+def test_a_file_that_is_read_only_is_away(app: Flask, db: Any) -> None:
+    @app.post("/write")
+    def write() -> str:
+        return str(db.session.execute(sa.text("CREATE TABLE never (id integer)")).rowcount)
+
+    with app.app_context():
+        engine = db.engine
+    sa.event.listen(engine, "connect", lambda connection, record: connection.execute("PRAGMA query_only = ON"))
+    assert app.test_client().post("/write").status_code == 503
 
 
 def test_it_is_what_production_expects(
-    make_app: Callable[..., Flask], production: dict[str, str], monkeypatch: pytest.MonkeyPatch, package: ModuleType
+    probe: Callable[..., Flask], production: dict[str, str], monkeypatch: pytest.MonkeyPatch, package: ModuleType
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
     with pytest.raises(package.core.settings.ConfigError, match="sqlite:////folder/name"):
-        make_app(**production)
+        probe("extensions.sqlalchemy", **production)

@@ -6,11 +6,9 @@ https://docs.gunicorn.org/en/stable/settings.html
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from errno import EMFILE
 from pathlib import Path
 from select import select
-from threading import Thread
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from flask import Flask
@@ -41,31 +39,7 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
             self.error_log.handlers.clear()
             self.error_log.propagate = True
 
-    class Connection(gthread.TConn):  # type: ignore[misc]
-        def close(self, graceful: bool = False) -> None:
-            """Wait in a thread for the client to close: Gunicorn would let all other connections wait, for 2 seconds."""
-            if graceful:
-                Thread(target=super().close, args=[True], daemon=True).start()
-            else:
-                super().close()
-
-    gthread.TConn = Connection
-
     class Worker(gthread.ThreadWorker):  # type: ignore[misc]
-        def accept(self, listener: Any) -> None:
-            """Let a connection wait for which no file is left, which would end the worker."""
-            try:
-                super().accept(listener)
-            except OSError as error:
-                if error.errno != EMFILE:
-                    raise
-                sleep(0.01)
-
-        def handle_request(self, req: Any, conn: Any) -> Any:
-            """Wait for a body no longer than for a head: a client that vanishes would occupy the thread for ever."""
-            conn.sock.settimeout(config["IDLE_TIMEOUT"])
-            return super().handle_request(req, conn)
-
         def set_accept_enabled(self, enabled: bool) -> None:
             """At the end answer who has connected, and let nobody else: Gunicorn leaves the port open until it exits."""
             super().set_accept_enabled(enabled)

@@ -5,6 +5,7 @@ Revision ${up_revision}${", after " if down_revision else ""}${down_revision | c
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy import Text  # In types of other databases, Alembic writes it like this.
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

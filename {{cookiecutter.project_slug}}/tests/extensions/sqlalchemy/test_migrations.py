@@ -1,9 +1,8 @@
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from shutil import copy
 from types import ModuleType
 
 import pytest
@@ -18,20 +17,34 @@ def extension(package: ModuleType) -> ModuleType:
 
 
 @pytest.fixture
-def migrated(make_app: Callable[..., Flask], tmp_path: Path) -> Flask:
-    """An application with a database of its own, with the service's ``env.py`` but no migration yet."""
-    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path / 'migrated.sqlite'}")
-    migrate = app.extensions["migrate"]
+def folder(extension: ModuleType, tmp_path: Path) -> Path:
+    """A folder for migrations that has none yet."""
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate.directory, folder, ignore=shutil.ignore_patterns("versions", "__pycache__"))
-    migrate.directory = migrate.migrate.directory = str(folder)
-    return app
+    folder.mkdir()
+    copy(extension.migrations.FOLDER / "script.py.mako", folder)
+    return folder
+
+
+@pytest.fixture
+def migrating(probe: Callable[..., Flask], folder: Path, extension: ModuleType, tmp_path: Path) -> Callable[[], Flask]:
+    """Make an application with a database and migrations of its own, as each start of a process does."""
+
+    def make() -> Flask:
+        url = f"sqlite:///{tmp_path / 'migrated.sqlite'}"
+        return probe("extensions.sqlalchemy", DATABASE_URL=url, ALEMBIC={"script_location": str(folder)})
+
+    return make
 
 
 @pytest.fixture
 def pets(extension: ModuleType) -> Iterator[sa.Table]:
     """A table among those of the service."""
-    table = sa.Table("pets", extension.Base.metadata, sa.Column("id", sa.Integer, primary_key=True))
+    table = sa.Table(
+        "pets",
+        extension.Base.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("born", extension.UTCDateTime),
+    )
     yield table
     extension.Base.metadata.remove(table)
 
@@ -46,78 +59,100 @@ def succeed(app: Flask, *args: str) -> str:
     return result.output
 
 
-def test_alembic_is_imported_for_migrations_only(package: ModuleType) -> None:
-    code = f"import sys, {package.__name__} as p; p.create_app(dict(APP_ENV='testing')); sys.exit('alembic' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def ready(app: Flask) -> tuple[int, str]:
+    response = app.test_client().get("/readyz")
+    return response.status_code, response.json["checks"]["sqlalchemy"]  # type: ignore[index]
+
+
+def test_alembic_is_imported_for_migrations_only(probe: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("alembic", "flask_alembic")]:
+        monkeypatch.delitem(sys.modules, name)
+    probe("extensions.sqlalchemy").test_client().get("/").close()
+    assert not {"alembic", "flask_alembic"} & sys.modules.keys()
 
 
 def test_without_models_there_is_nothing_to_migrate(
-    migrated: Flask, extension: ModuleType, monkeypatch: pytest.MonkeyPatch
+    migrating: Callable[[], Flask], folder: Path, extension: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extension.db.metadata, "tables", {})
-    succeed(migrated, "first-migration")
-    assert not Path(migrated.extensions["migrate"].directory, "versions").exists()
-    assert migrated.test_client().get("/readyz").status_code == 200
+    monkeypatch.setattr(extension.Base, "metadata", sa.MetaData())
+    succeed(migrating(), "first-migration")
+    assert not list(folder.glob("*.py"))
+    assert ready(migrating()) == (200, "ok")
 
 
 @pytest.mark.usefixtures("pets")
-def test_models_without_a_migration_are_not_deployed(migrated: Flask) -> None:
-    result = command(migrated, "db", "upgrade")
+def test_models_without_a_migration_are_not_deployed(migrating: Callable[[], Flask]) -> None:
+    result = command(migrating(), "db", "upgrade")
     assert result.exit_code == 1
     assert "run `first-migration`" in result.output
 
 
 def test_the_life_of_a_schema(
-    migrated: Flask,
-    pets: sa.Table,
-    extension: ModuleType,
-    pytestconfig: pytest.Config,
-    caplog: pytest.LogCaptureFixture,
+    migrating: Callable[[], Flask], folder: Path, pets: sa.Table, extension: ModuleType
 ) -> None:
-    versions = Path(migrated.extensions["migrate"].directory, "versions")
-    succeed(migrated, "first-migration")
-    succeed(migrated, "first-migration")  # There is one.
-    (first,) = versions.glob("*_first.py")
-    assert "pets" in first.read_text()
-    for arguments in (["check"], ["format", "--check"]):
-        config = pytestconfig.rootpath / "pyproject.toml"
-        subprocess.run([sys.executable, "-m", "ruff", *arguments, "--config", config, first], check=True)
+    succeed(migrating(), "first-migration")
+    succeed(migrating(), "first-migration")  # There is one.
+    (first,) = folder.glob("*_first.py")
+    assert f"{extension.__name__}.UTCDateTime(timezone=True)" in first.read_text()
 
-    response = migrated.test_client().get("/readyz")
-    assert response.status_code == 503
-    assert "`db upgrade`" in response.json["checks"]["sqlalchemy"]  # type: ignore[index]
-    assert "CREATE TABLE pets" in succeed(migrated, "db", "upgrade", "--sql")
-    succeed(migrated, "db", "upgrade")
-    assert "Running upgrade" in caplog.text
-    caplog.clear()
-    assert migrated.test_client().get("/readyz").status_code == 200
-    assert "alembic" not in caplog.text
-    succeed(migrated, "db", "check")
+    status, reason = ready(migrating())
+    assert (status, "`db upgrade`" in reason) == (503, True)
+    succeed(migrating(), "db", "upgrade")
+    assert ready(migrating()) == (200, "ok")
+    succeed(migrating(), "db", "check")
 
     pets.append_column(sa.Column("name", sa.String(50), nullable=True))
-    assert command(migrated, "db", "check").exit_code == 1
-    succeed(migrated, "db", "migrate", "-m", "Names of pets")
-    succeed(migrated, "db", "upgrade")
-    succeed(migrated, "db", "check")
+    assert command(migrating(), "db", "check").exit_code == 1
+    # Two within a second.
+    succeed(migrating(), "db", "revision", "Names of pets")
+    succeed(migrating(), "db", "upgrade")
+    succeed(migrating(), "db", "check")
 
-    with migrated.app_context(), extension.db.engine.begin() as connection:
+    app = migrating()
+    with app.app_context(), extension.db.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'later'"))
-    assert migrated.test_client().get("/readyz").status_code == 200, "a newer schema gets along with this process"
+    assert ready(app) == (200, "ok"), "a newer schema gets along with this process"
     for arguments in ([], ["head"], ["heads"]):
-        assert "newer than this release: nothing to do" in succeed(migrated, "db", "upgrade", *arguments)
-    assert command(migrated, "db", "upgrade", "later").exit_code == 1, "what is named has to be known"
-    assert command(migrated, "db", "downgrade").exit_code == 1
+        assert "newer than this release: nothing to do" in succeed(migrating(), "db", "upgrade", *arguments)
+    assert "Can't locate revision" in command(migrating(), "db", "upgrade", "later").output, "what is named is known"
+    assert command(migrating(), "db", "downgrade").exit_code == 1
 
 
-def test_a_database_that_is_away_is_said(make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture) -> None:
-    result = command(make_app(DATABASE_URL="sqlite:////nowhere/at/all.sqlite"), "db", "upgrade")
+def test_a_type_is_no_change(migrating: Callable[[], Flask], pets: sa.Table) -> None:
+    """What the database calls a type is compared with what the model calls it."""
+    names = (
+        "BigInteger Boolean Date DateTime Double Float Interval JSON LargeBinary Numeric SmallInteger Text Time Uuid"
+    )
+    types = [getattr(sa, name)() for name in names.split()]
+    for number, kind in enumerate(
+        [*types, sa.CHAR(9), sa.Enum("a", "b"), sa.Numeric(9, 3), sa.String(9), sa.Unicode(9)]
+    ):
+        pets.append_column(sa.Column(f"column_{number}", kind))
+    succeed(migrating(), "first-migration")
+    succeed(migrating(), "db", "upgrade")
+    succeed(migrating(), "db", "check")
+
+
+def test_what_is_dropped_on_sqlite_comes_back_on_any_database(
+    migrating: Callable[[], Flask], folder: Path, pets: sa.Table, extension: ModuleType
+) -> None:
+    succeed(migrating(), "first-migration")
+    succeed(migrating(), "db", "upgrade")
+    extension.Base.metadata.remove(pets)
+    succeed(migrating(), "db", "revision", "No pets")
+    (migration,) = folder.glob("*_no_pets.py")
+    assert "sa.Column('born', sa.DateTime(timezone=True)" in migration.read_text()
+
+
+def test_a_database_that_is_away_is_said(probe: Callable[..., Flask]) -> None:
+    result = command(probe("extensions.sqlalchemy", DATABASE_URL="sqlite:////nowhere/at/all.sqlite"), "db", "current")
     assert result.exit_code == 1
-    assert "The database cannot be reached" in caplog.text
+    assert result.output.splitlines() == ["Error: (sqlite3.OperationalError) unable to open database file"]
 
 
-def test_the_migrations_of_the_service_lead_to_its_models(app: Flask) -> None:
+def test_the_migrations_of_the_service_lead_to_its_models(app: Flask, extension: ModuleType) -> None:
     """On the database that the tests run on."""
-    if any(Path(app.extensions["migrate"].directory, "versions").glob("*.py")):
+    if list(extension.migrations.FOLDER.glob("*.py")):
         succeed(app, "db", "check")
     else:
-        assert not app.extensions["sqlalchemy"].metadata.tables, "make test makes the first migration"
+        assert not extension.Base.metadata.tables, "make test makes the first migration"

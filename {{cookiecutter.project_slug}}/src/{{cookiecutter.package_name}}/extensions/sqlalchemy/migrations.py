@@ -1,111 +1,120 @@
-"""Migrations: ``flask db``, which is Flask-Migrate's, and the first one, made from the models.
+"""Migrations: ``flask db``, which is Flask-Alembic's, and the first one, made from the models.
 
-Alembic takes half as long to import as SQLAlchemy and answers no request, so whatever needs it
-imports it late. https://flask-migrate.readthedocs.io/
+Alembic takes half as long to import as SQLAlchemy and answers no request, so only commands import it.
+https://flask-alembic.readthedocs.io/
 """
 
 import logging
-from contextlib import suppress
-from functools import cache
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
 from werkzeug.exceptions import ServiceUnavailable
-from werkzeug.local import LocalProxy
+
+from .. import sqlalchemy as extension
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from flask_alembic import Alembic
+
+FOLDER = Path(__file__).parents[2] / "migrations"
+#: What is done to a new migration. https://alembic.sqlalchemy.org/en/latest/autogenerate.html#auto-formatting
+HOOKS = {"hooks": "check, format"}
+for _hook, _options in (("check", "check --fix --quiet"), ("format", "format --quiet")):
+    HOOKS |= {f"{_hook}.type": "module", f"{_hook}.module": "ruff"}
+    HOOKS[f"{_hook}.options"] = f"{_options} REVISION_SCRIPT_FILENAME"
 
 
-def init_app(app: Flask, db: SQLAlchemy) -> None:
-    # Alembic tells what it has, whenever it is imported, and what it looks at, whenever readiness is asked.
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
-    logging.getLogger("alembic.runtime.migration").addFilter(_is_step)
-
-    @cache
-    def extension() -> Any:
-        import flask_migrate
-
-        flask_migrate.Migrate(app, db, directory=str(Path(app.root_path, "migrations")))
-        app.cli.add_command(commands)  # In place of its own.
-        return app.extensions["migrate"]
-
-    app.extensions["migrate"] = LocalProxy(extension)
+def init_app(app: Flask) -> None:
+    app.config.setdefault("ALEMBIC", {"script_location": str(FOLDER), "post_write_hooks": HOOKS})
+    app.config["ALEMBIC_CONTEXT"] = {"render_item": _import_type}
     app.cli.add_command(commands)
     app.cli.add_command(first_migration)
 
 
-@click.command(
-    "db", add_help_option=False, context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True}
-)
-@click.argument("arguments", nargs=-1)
+@click.command("db", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 @with_appcontext
 def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
     """Perform database migrations."""
-    from flask_migrate.cli import db
+    from alembic.util import CommandError
+    from flask_alembic.cli import cli
 
-    migrate = current_app.extensions["migrate"]
-    if arguments[:1] == ("upgrade",) and migrate.db.metadata.tables and not _revisions(migrate.directory)[0]:
-        raise click.ClickException("There are models and no migration: run `first-migration`, and commit it.")
-    # Where each release upgrades before it starts, so does the one that a deployment goes back to.
-    if arguments in (("upgrade",), ("upgrade", "head"), ("upgrade", "heads")) and _is_newer():
-        click.echo("The database is newer than this release: nothing to do.")
-        return
-    db.main(arguments, prog_name=context.command_path, obj=context.obj)
+    database = current_app.extensions["database"]
+    # A statement takes as long as it takes, but waits for a lock no longer than two seconds.
+    config = {**current_app.config, "DATABASE_STATEMENT_TIMEOUT": None}
+    engine = sa.create_engine(**extension.options(database, config), poolclass=sa.NullPool)
+    database.listen(engine, config)
+    _alembic(engine)
+    try:
+        if arguments in (("upgrade",), ("upgrade", "head"), ("upgrade", "heads")):
+            if extension.Base.metadata.tables and not _revisions():
+                raise click.ClickException("There are models and no migration: run `first-migration`, and commit it.")
+            # Every release upgrades before it starts, and so does the one that a deployment goes back to.
+            with engine.connect() as connection:
+                if not _current(connection) <= {*_revisions()}:
+                    return click.echo("The database is newer than this release: nothing to do.")
+        cli.main(arguments, prog_name=context.command_path)
+    except (CommandError, sa.exc.OperationalError) as error:
+        raise click.ClickException(error.args[0]) from error
 
 
 @click.command("first-migration")
 @with_appcontext
 def first_migration() -> None:
     """Make the first migration from the models, if there are models and no migration."""
-    import flask_migrate
-
-    from ... import create_app
-
-    directory = current_app.extensions["migrate"].directory
-    versions = Path(directory, "versions")
-    if current_app.extensions["sqlalchemy"].metadata.tables and not any(versions.glob("*.py")):
-        versions.mkdir(exist_ok=True)
+    if extension.Base.metadata.tables and not _revisions():
         # Compared with a database that is certainly empty.
-        with create_app({**current_app.config, "DATABASE_URL": "sqlite://"}).app_context():
-            flask_migrate.migrate(directory, message="first")
+        _alembic(sa.create_engine("sqlite://")).revision("first")
 
 
 def check(connection: sa.Connection) -> None:
     """Raise if the database is older than the models."""
-    heads, known = _revisions(current_app.extensions["migrate"].directory)
-    if heads:
-        current = _current(connection)
-        # What this process does not know is newer, and was made to get along with it.
-        if current != heads and current <= known:
-            raise ServiceUnavailable("The database is not migrated: run `db upgrade`")
+    known, current = _revisions(), _current(connection)
+    # A revision that this process does not know is newer, and was made to get along with this process.
+    if known and known[-1] not in current and current <= {*known}:
+        raise ServiceUnavailable("The database is not migrated: run `db upgrade`")
 
 
-def _is_step(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or "Running" in record.getMessage()
+def _alembic(engine: sa.Engine) -> "Alembic":
+    from flask_alembic import Alembic
+
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    alembic = Alembic(run_mkdir=False, command_name="", metadatas=extension.Base.metadata, engines=engine)
+    alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]
+    # By the microsecond: two migrations may be made in one second.
+    alembic.rev_id = lambda: f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"  # type: ignore[method-assign]
+    return alembic
 
 
-def _is_newer() -> bool:
-    """Whether the database has revisions that this release does not know."""
-    migrate = current_app.extensions["migrate"]
-    with suppress(sa.exc.OperationalError), migrate.db.migrating().connect() as connection:
-        return not _current(connection) <= _revisions(migrate.directory)[1]
-    return False  # It is away, which the upgrade itself will say.
+def _revisions() -> list[str]:
+    """The revisions that this release knows, in the order in which they were made: their files begin with them."""
+    folder = Path(current_app.config["ALEMBIC"]["script_location"])
+    return sorted(path.name.partition("_")[0] for path in folder.glob("[0-9]*.py"))
 
 
 def _current(connection: sa.Connection) -> set[str]:
-    from alembic.migration import MigrationContext
+    """The revisions that the database has: one, unless branches were not merged."""
+    exists = sa.inspect(connection).has_table("alembic_version")
+    return {*connection.scalars(sa.text("SELECT version_num FROM alembic_version"))} if exists else set()
 
-    return set(MigrationContext.configure(connection).get_current_heads())
+
+def _import_type(kind: str, item: Any, context: "AutogenContext") -> Literal[False]:
+    """Import the module of a type of our own into the migration; Alembic writes the type itself."""
+    if kind == "type" and isinstance(item, sa.TypeDecorator):
+        context.imports.add(f"import {type(item).__module__}")
+    return False
 
 
-@cache
-def _revisions(directory: str) -> tuple[set[str], set[str]]:
-    """The revisions that the database should have, and all that are known."""
-    from alembic.script import ScriptDirectory
-
-    script = ScriptDirectory(directory)
-    return set(script.get_heads()), {revision.revision for revision in script.walk_revisions()}
+@event.listens_for(sa.Table, "column_reflect")
+def _make_generic(inspector: sa.Inspector, table: sa.Table, column: Any) -> None:
+    """Name types of SQLite as every database knows them: a column that is dropped there comes back on any database."""
+    if inspector.dialect.name == "sqlite" and not isinstance(column["type"], sa.CHAR):
+        generic = column["type"].as_generic(allow_nulltype=True)
+        column["type"] = sa.DateTime(timezone=True) if isinstance(generic, sa.DateTime) else generic

@@ -15,7 +15,7 @@ from . import db
 def init_app(app: Flask) -> None:
     if "tracing" in app.extensions:
         with app.app_context():
-            for engine in {id(engine): engine for engine in db.engines.values()}.values():
+            for engine in db.engines.values():
                 listen(engine, app.extensions["tracing"].tracer)
 
 
@@ -39,7 +39,7 @@ def listen(engine: Engine, tracer: Any) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         # What no request asks for, such as a migration, would be a trace of its own.
-        if get_current_span().is_recording():
+        if get_current_span().is_recording() and not statement.startswith("BEGIN"):
             operation = statement.split(maxsplit=1)[0].upper()
             context.span = tracer.start_span(
                 f"{operation} {url.database or known['db.system.name']}",

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ....extensions.api.contract import PRINTABLE, Created, Id, Input, Output, changed_fields, check_if_match, operation
 from ....extensions.api.paging import Items, Page, decode_cursor, paginate
-from ....extensions.sqlalchemy import Base, Moment, db
+from ....extensions.sqlalchemy import Base, UTCDateTime, db
 from ....extensions.sqlalchemy.api import commit
 
 bp = Blueprint("notes", __name__, url_prefix="/api/v1")
@@ -26,7 +26,7 @@ class Note(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(String(80))
     text: Mapped[str] = mapped_column(Text)
-    created: Mapped[datetime] = mapped_column(Moment, default=lambda: datetime.now(UTC))
+    created: Mapped[datetime] = mapped_column(UTCDateTime, default=lambda: datetime.now(UTC))
 
 
 Title = Annotated[str, Meta(min_length=1, max_length=80, pattern=PRINTABLE, examples=["Shopping"])]
