@@ -1,0 +1,344 @@
+"""Ordinary edits of an owner, done to generated services: every generated test still passes.
+
+Each edit alone: ``pytest tests/test_edits.py -k "alone and login"``.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Service
+from owned import Owned
+from running import run
+
+SERVICES = {
+    "minimal": {"preset": "minimal"},
+    "api": {"preset": "api"},
+    "full": {"preset": "full"},
+    "gunicorn": {"preset": "minimal", "server": "gunicorn"},
+}
+#: What an owner may import that does something when it is imported, or warns.
+LIBRARIES = ["boto3", "pandas", "requests"]
+
+
+def login(service: Owned) -> None:
+    """Every request but probes needs credentials."""
+    service.add(
+        "blueprints.login",
+        """from flask import Blueprint, abort, request
+
+bp = Blueprint("login", __name__)
+
+
+@bp.before_app_request
+def authenticate() -> None:
+    if request.path not in {"/livez", "/readyz", "/metrics"} and request.headers.get("Authorization") != "Bearer x":
+        abort(401)
+""",
+    )
+    # Tests of the owner's routes would send credentials now.
+    shutil.rmtree(service.folder / "tests/blueprints")
+
+
+def another_index(service: Owned) -> None:
+    service.replace("blueprints/main.py", '@bp.get("/")\ndef index()', '@bp.get("/hello/<name>")\ndef index(name: str)')
+    test = service.folder / "tests/blueprints/test_main.py"
+    test.write_text(test.read_text().replace('"/"', '"/hello/you"'))
+
+
+def no_main(service: Owned) -> None:
+    (service.package / "blueprints/main.py").unlink()
+    service.replace("modules.py", '    "blueprints.main",\n', "")
+    (service.folder / "tests/blueprints/test_main.py").unlink()
+
+
+def not_ready(service: Owned) -> None:
+    service.add("extensions.stock", 'def ready() -> None:\n    raise ConnectionRefusedError("the stock is away")\n')
+
+
+def a_line_at_start(service: Owned) -> None:
+    service.add(
+        "extensions.hello",
+        """import structlog
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    structlog.get_logger().info("hello_started")
+    app.logger.warning("hello again")
+""",
+    )
+
+
+def a_field_on_every_line(service: Owned) -> None:
+    service.add(
+        "extensions.team",
+        """from typing import Any
+
+import structlog
+from flask import Blueprint, Flask
+
+bp = Blueprint("team", __name__)
+
+
+def init_app(app: Flask) -> None:
+    structlog.configure(processors=[add_team, *structlog.get_config()["processors"]])
+
+
+def add_team(logger: Any, method: str, event: Any) -> Any:
+    return {"team": "orders", **event}
+
+
+@bp.before_app_request
+def bind() -> None:
+    structlog.contextvars.bind_contextvars(team="orders")
+""",
+    )
+
+
+def a_header_on_every_response(service: Owned) -> None:
+    service.add(
+        "blueprints.headers",
+        """from flask import Blueprint, Response
+
+bp = Blueprint("headers", __name__)
+
+
+@bp.after_app_request
+def add(response: Response) -> Response:
+    response.headers["X-Team"] = "orders"
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
+""",
+    )
+    service.replace(
+        "config.py", "    return {\n", '    return {\n        "RESPONSE_HEADERS": {"X-Frame-Options": "SAMEORIGIN"},\n'
+    )
+    (service.folder / "tests/blueprints/test_headers.py").write_text(
+        """def test_headers(client):
+    headers = client.get("/livez").headers
+    assert (headers["X-Team"], headers["X-Frame-Options"]) == ("orders", "SAMEORIGIN")
+    assert headers.getlist("Referrer-Policy") == ["same-origin"]
+"""
+    )
+
+
+SHOP = """import click
+import structlog
+from flask import Blueprint, Flask, render_template
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from ..core.server import serving
+
+bp = Blueprint("shop", __name__)
+jobs = []
+
+
+class SoldOut(HTTPException):
+    code = 409
+    description = "Nothing is left."
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.members = {"left": left}
+
+
+def init_app(app: Flask) -> None:
+    serving.connect(warm_up, app)
+
+
+def warm_up(app: Flask) -> None:
+    jobs.append("main")
+
+
+@bp.before_app_request
+def bind() -> None:
+    if "worker" not in jobs:
+        jobs.append("worker")
+    structlog.contextvars.bind_contextvars(user=7)
+
+
+@bp.get("/buy")
+def buy() -> ResponseReturnValue:
+    raise SoldOut(left=0)
+
+
+@bp.get("/page")
+def page() -> ResponseReturnValue:
+    return render_template("page.html"), {"Content-Security-Policy": "default-src 'self'"}
+
+
+@bp.cli.command("send-mail")
+def send_mail() -> None:
+    click.echo("sent")
+"""
+SHOP_TEST = """from importlib import import_module
+
+
+def test_what_the_readme_names(app, client, runner, package, capfd):
+    response = client.get("/buy")
+    assert (response.status_code, response.json["detail"], response.json["left"]) == (409, "Nothing is left.", 0)
+    response.close()
+    assert '"user":7' in capfd.readouterr().err
+    page = client.get("/page")
+    assert "/static/shop.css" in page.text
+    assert page.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
+    assert client.get("/static/shop.css").text == "body {}"
+    assert runner.invoke(args=["shop", "send-mail"]).output == "sent\\n"
+    shop = import_module(".blueprints.shop", package.__name__)
+    assert shop.jobs == ["worker"]
+    assert shop.warm_up in package.core.server.serving.receivers_for(app)
+"""
+
+
+def what_the_readme_names(service: Owned) -> None:
+    """The changes that come first, where the README puts them, and an HTML page."""
+    service.add("blueprints.shop", SHOP)
+    for name, text in (
+        ("templates/page.html", "{{ url_for('static', filename='shop.css') }}"),
+        ("static/shop.css", "body {}"),
+    ):
+        (service.package / name).parent.mkdir(exist_ok=True)
+        (service.package / name).write_text(text)
+    (service.folder / "tests/blueprints/test_shop.py").write_text(SHOP_TEST)
+
+
+def a_page_for_errors(service: Owned) -> None:
+    service.add(
+        "blueprints.pages",
+        """from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+bp = Blueprint("pages", __name__)
+
+
+@bp.app_errorhandler(404)
+def not_found(error: Exception) -> ResponseReturnValue:
+    return "<p>Nothing is here.</p>", 404
+""",
+    )
+
+
+def a_table_in_the_readme(service: Owned) -> None:
+    with (service.folder / "README.md").open("a") as readme:
+        readme.write("\n## Events\n\n| Event | What |\n| --- | --- |\n| `ORDER_PLACED` | an order is placed |\n")
+
+
+def libraries(service: Owned) -> None:
+    code = "".join(f"import {name}  # type: ignore[import-untyped]\n" for name in LIBRARIES)
+    service.add(
+        "extensions.warehouse", f"{code}\nTABLE, SESSION, GET = pandas.DataFrame, boto3.Session, requests.get\n"
+    )
+
+
+def a_setting(service: Owned) -> None:
+    """It is documented nowhere."""
+    service.replace("config.py", "    return {\n", '    return {\n        "GREETING": env.text("GREETING", "hello"),\n')
+
+
+def a_setting_renamed(service: Owned) -> None:
+    service.everywhere("LOG_LEVEL", "LOG_VERBOSITY")
+    service.everywhere("READY_TIMEOUT", "PROBE_TIMEOUT")
+
+
+def the_package_renamed(service: Owned) -> None:
+    """Of its tests, ``conftest.py`` alone names it."""
+    old = service.package.name
+    named = [path for path in service.folder.glob("tests/**/*.py") if re.search(rf"\b{old}\b", path.read_text())]
+    assert [str(path.relative_to(service.folder)) for path in named] == ["tests/conftest.py"]
+    service.package = service.package.rename(service.package.with_name("renamed_service"))
+    service.everywhere(old, "renamed_service")
+    if (service.folder / "openapi.json").exists():  # It is called after the package.
+        service.command("openapi", "write")
+
+
+def a_second_version(service: Owned) -> None:
+    if not (service.package / "extensions/api").exists():
+        return
+    service.replace(
+        "config.py",
+        "    return {\n",
+        '    return {\n        "API_VERSIONS": {"/api/v1": "1.0.0", "/api/v2": "2.0.0"},\n',
+    )
+    service.add(
+        "blueprints.greetings",
+        """from flask import Blueprint
+
+from ..extensions.api.contract import Output, operation
+
+bp = Blueprint("greetings", __name__, url_prefix="/api/v2")
+
+
+class Greeting(Output):
+    text: str
+
+
+@bp.get("/greetings/<name>")
+@operation()
+def greet(name: str) -> Greeting:
+    \"\"\"Greet somebody.\"\"\"
+    return Greeting(text=name)
+""",
+    )
+    service.command("openapi", "write")
+
+
+def another_line_length(service: Owned) -> None:
+    project = service.folder / "pyproject.toml"
+    project.write_text(project.read_text().replace("line-length = 120", "line-length = 88"))
+    run(service.folder, "ruff", "format", "--no-cache")
+    run(service.folder, "ruff", "check", "--no-cache", "--select", "I", "--fix")
+    run(service.folder, "ruff", "check", "--no-cache")
+
+
+#: In the order in which they are done. The first two are each for themselves: they take tests or routes away.
+EDITS = [
+    login,
+    no_main,
+    another_index,
+    not_ready,
+    a_line_at_start,
+    a_field_on_every_line,
+    a_header_on_every_response,
+    what_the_readme_names,
+    a_page_for_errors,
+    a_table_in_the_readme,
+    libraries,
+    a_second_version,
+    a_setting,
+    a_setting_renamed,
+    the_package_renamed,
+    another_line_length,
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the libraries of others."""
+    folder = tmp_path_factory.mktemp("site")
+    run(folder, "uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), *LIBRARIES)
+    return folder
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: Path, tmp_path: Path) -> Owned:
+    return Owned(bake(**SERVICES[request.param]), tmp_path / "service", site)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edits", [EDITS[2:], EDITS[:1], EDITS[1:2]], ids=["all", "login", "no_main"])
+def test_edits(service: Owned, edits: list[Callable[[Owned], None]]) -> None:
+    for edit in edits:
+        edit(service)
+    service.test()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("edit", EDITS, ids=[edit.__name__ for edit in EDITS])
+def test_alone(service: Owned, edit: Callable[[Owned], None]) -> None:
+    edit(service)
+    service.test()
