@@ -42,15 +42,6 @@ def test_settings_of_flask_pass(make_app: Callable[..., Flask]) -> None:
     assert app.config["ANYTHING"] == [1, 2]
 
 
-def test_a_setting_of_a_running_app(app: Flask, live_server: str) -> None:
-    """Each test has an application of its own: what a test sets is gone in the next one."""
-    app.extensions["probes"].add("/setting")
-    app.add_url_rule("/setting", view_func=lambda: str(app.config["MAX_CONTENT_LENGTH"]))
-    app.config["MAX_CONTENT_LENGTH"] = 7
-    with urlopen(f"{live_server}/setting", timeout=10) as response:  # noqa: S310
-        assert response.read() == b"7"
-
-
 def test_requests_at_the_same_time(app: Flask, live_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     both, inner = Barrier(2, timeout=10), app.wsgi_app
 
