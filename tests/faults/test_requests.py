@@ -176,6 +176,21 @@ def test_factory_that_raises(service: Any, kind: str, tmp_path: Path, fail: str)
     assert "the reason of the failure" in text
 
 
+@pytest.mark.short
+def test_closed_streams(service: Any, kind: str, tmp_path: Path) -> None:
+    """Nothing is logged, and nothing is written to what has taken the place of the stream."""
+    port = free_port()
+    command = ["sh", "-c", f"exec {' '.join(service.command)} <&- >&- 2>&-"]
+    server = service.spawn(tmp_path / "log", port, command, WEB_CONCURRENCY="1")
+    try:
+        until(server.live, 30)
+        answered = [get(port, "/wait/0") for _ in range(20)]
+        assert all(answer.endswith(b"\r\n\r\n0") for answer in answered)
+    finally:
+        server.end(30)
+    print(f"{kind}: with all streams closed: 20 answers, nothing else in them")
+
+
 COUNT = 5000
 
 

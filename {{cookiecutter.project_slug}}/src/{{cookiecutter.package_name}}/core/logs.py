@@ -75,8 +75,9 @@ class Stderr:
         self.redaction = redaction
 
     def write(self, line: str) -> None:
-        with suppress(OSError):  # Nobody reads the stream any more, which must not end the service.
-            os.write(2, line.encode(errors="backslashreplace"))
+        # The stream may be closed, or nobody reads it any more, which must not end the service.
+        with suppress(OSError):
+            os.write(2, line.encode(errors="backslashreplace")) if sys.__stderr__ else None
 
 
 def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:

@@ -17,7 +17,7 @@ from werkzeug.wsgi import LimitedStream
 from .settings import Env
 
 #: Names or IPv4 addresses, with commas between them; with a dot before a name, all names below it as well.
-HOSTS = r"\.?[\w-]+(\.[\w-]+)*(, *\.?[\w-]+(\.[\w-]+)*)*"
+HOSTS = r"\.?[\w-]{1,63}(\.[\w-]{1,63}){0,9}(, *\.?[\w-]{1,63}(\.[\w-]{1,63}){0,9})*"
 
 
 def config(env: Env) -> dict[str, Any]:

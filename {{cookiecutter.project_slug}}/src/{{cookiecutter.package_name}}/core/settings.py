@@ -69,10 +69,12 @@ class Env:
         """
 
         def convert(given: object) -> str:
-            text = ",".join(given) if isinstance(given, list) else str(given)
+            # Files and platforms leave a newline at the end. What is not UTF-8 in the environment is not Unicode here.
+            text = (",".join(given) if isinstance(given, list) else str(given)).strip().encode().decode()
+            text = text.lower() if choices else text
             if not re.fullmatch("|".join(choices) or pattern or ".*", text, re.DOTALL):
                 raise ValueError
-            return text.encode().decode()  # What is not UTF-8 in the process environment is not Unicode here.
+            return text
 
         otherwise = f"Must be one of: {', '.join(choices)}." if choices else "Must be text in UTF-8."
         return self._read(name, default, convert, hint or otherwise)
@@ -82,7 +84,7 @@ class Env:
 
     def number(self, name: str, default: float, minimum: float = 0, maximum: float = 1e9, kind: Any = float) -> float:
         def convert(given: Any) -> float:
-            value: float = kind(given)
+            value: float = kind(str(given))
             if not minimum <= value <= maximum:  # Written the other way round, "nan" would pass.
                 raise ValueError
             return value
@@ -91,11 +93,11 @@ class Env:
         return self._read(name, default, convert, f"Must be {what} from {minimum} to {maximum}.")
 
     def flag(self, name: str, default: bool) -> bool:
-        return self._read(name, default, lambda given: FLAGS[str(given).lower()], "Must be true or false.")
+        return self._read(name, default, lambda given: FLAGS[str(given).strip().lower()], "Must be true or false.")
 
     def secret(self, name: str) -> str:
         """Read a secret; where production does not ask for one, an unset one is made anew at every start."""
-        value = self.text(name, "").strip()
+        value = self.text(name, "")
         # A shorter key weakens HMAC-SHA256: https://datatracker.ietf.org/doc/html/rfc7518#section-3.2
         if self.production and (len(value.encode()) < 32 or len(set(value)) < 10 or KNOWN.search(value)):
             self.refuse(name, "Set it to 32 random bytes or more, as this makes: openssl rand -hex 32")
