@@ -44,7 +44,7 @@ def test_every_problem_in_one_message(refused: Callable[..., dict[str, str]]) ->
         ("READY_TIMEOUT", ["nan", "inf", ""]),
         ("HOST", ["", "localhost", "a.b"]),
         ("TRUSTED_HOSTS", ["", " , ", "https://example.com", "*", "example.com/", "a b", "[::1]"]),
-        ("LOG_FORMAT", ["", "JSON"]),
+        ("LOG_FORMAT", ["", "xml"]),
     ],
 )
 def test_what_is_refused(refused: Callable[..., dict[str, str]], name: str, values: list[str]) -> None:
