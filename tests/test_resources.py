@@ -1,17 +1,20 @@
-"""What the README of a service says of its API, followed to the letter."""
+"""What the README of a service says of its API, followed to the letter; then a resource with a relation, beside it."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
-from running import run
+from manifest import TEMPLATE
+from running import run, set_up
 
 pytestmark = pytest.mark.slow
 
 OWN = '    "blueprints.main",\n'
+SOURCES = TEMPLATE / "tests/resources"
 
 
 def follow(service: Path, *titles: str) -> None:
@@ -57,3 +60,19 @@ def test_an_operation_and_who_may_call_it(bake: Any) -> None:
     check(service)
     contract = json.loads((service / "openapi.json").read_text())
     assert contract["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+
+
+def test_a_resource_with_a_relation(bake: Any) -> None:
+    service = bake(preset="api", project_name="Orders").path
+    set_up(service)
+    follow(service, "Add a resource")
+    shutil.copy(SOURCES / "orders.py", service / "src/orders/blueprints/orders.py")
+    shutil.copy(SOURCES / "check_orders.py", service / "tests/blueprints/test_orders.py")
+    add(service, "blueprints.orders")
+    for command in (("upgrade",), ("revision", "Add orders"), ("upgrade",)):
+        run(service, ".venv/bin/flask", "db", *command)
+    check(service)
+    customers, orders = (
+        len((service / f"src/orders/blueprints/{name}.py").read_text().splitlines()) for name in ("customers", "orders")
+    )
+    print(f"customers {customers} lines, orders {orders}")
