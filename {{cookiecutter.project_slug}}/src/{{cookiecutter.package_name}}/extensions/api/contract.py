@@ -106,9 +106,8 @@ class Operation:
         self.arguments = get_type_hints(view, include_extras=True)
         if untyped := {*inspect.signature(view).parameters, "return"} - self.arguments.keys():
             raise ContractError(f"{view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
-        self.answer = self.arguments.pop("return")
-        if get_origin(self.answer) is tuple:
-            self.answer = get_args(self.answer)[0]
+        answer = self.arguments.pop("return")
+        self.answer = get_args(answer)[0] if get_origin(answer) is tuple else answer
         if get_origin(self.answer) is Created:
             self.status, (self.answer,) = 201, get_args(self.answer)
             self.headers["Location"] = "Where it is."
@@ -116,8 +115,9 @@ class Operation:
             self.answer = None
         self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
         self.body = self.arguments.pop("json", None)
-        self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
         self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
+        #: The media type of the body.
+        self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
         # What is left are arguments of the path.
         implied = [(400, 422, 500), *(getattr(texts.kind, "errors", ()) for texts in self.texts.values())]
         implied += [(404,)] if self.arguments else []
@@ -128,14 +128,13 @@ class Operation:
     def __call__(self, **arguments: Any) -> Response:
         if self.security:
             authenticate(self.security)
+        mistakes: list[Mistake] = []
         for name, value in arguments.items():
-            try:
-                arguments[name] = msgspec.convert(from_text(value, self.arguments[name]), self.arguments[name])
-            except msgspec.ValidationError:
-                abort(404)
+            arguments[name] = check(from_text(value, self.arguments[name]), self.arguments[name], mistakes)
+        if mistakes:
+            abort(404)
         if self.etag and request.method in CONDITIONAL and "If-Match" not in request.headers:
             abort(428, "Send If-Match with the ETag of what you have read.")
-        mistakes: list[Mistake] = []
         if request.query_string and "query" not in self.texts:
             mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
         if self.takes not in ("", request.mimetype) and (request.method, request.mimetype) != ("PATCH", MERGE_PATCH):

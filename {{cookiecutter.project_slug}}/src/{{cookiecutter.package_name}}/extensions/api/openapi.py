@@ -101,20 +101,15 @@ def make(app: Flask, prefix: str) -> str:
     return re.sub(r"(?<=#/components/schemas/)\w+", lambda name: names.get(name[0], name[0]), text)
 
 
-def _describe(
-    rule: Rule, operation: Operation, method: str, errors: set[int], schemas: dict[Any, Any]
-) -> dict[str, Any]:
+def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], schemas: dict[Any, Any]) -> Any:
     """One operation of the document; empty parts are left out."""
     summary, _, description = cleandoc(operation.__doc__ or operation.id).partition("\n\n")
     parameters = [_parameter(name, "path", schemas[kind], required=True) for name, kind in operation.arguments.items()]
     for place, texts in operation.texts.items():
         for name, schema in texts.schema["properties"].items() if place != "form" else ():
-            required = name in texts.schema["required"]
-            parameters.append(_parameter(name, place.removesuffix("s"), schema, required=required))
+            parameters.append(_parameter(name, place.rstrip("s"), schema, required=name in texts.schema["required"]))
     problem = {PROBLEM: {"schema": schemas[Problem]}}
-    responses: dict[int, Any] = {
-        status: {"description": HTTP_STATUS_CODES[status], "content": problem} for status in errors
-    }
+    responses: dict[int, Any] = {code: {"description": HTTP_STATUS_CODES[code], "content": problem} for code in errors}
     headers = {name: _header(text) for name, text in operation.headers.items()}
     if operation.etag:
         version = {"ETag": _header("The version of what is answered.")}

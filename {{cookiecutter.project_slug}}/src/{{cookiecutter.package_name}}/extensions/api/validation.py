@@ -38,10 +38,11 @@ class Texts:
         self.place = place
         self.kind = kind
         self.kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        (root,), parts = msgspec.json.schema_components([kind], schema_hook=FILES.__getitem__, ref_template=REFERENCE)
-        self.schema = parts.pop(root["$ref"].rpartition("/")[2])
-        #: Further types, which the schema refers to.
-        self.parts = parts
+        (root,), self.parts = msgspec.json.schema_components(
+            [kind], schema_hook=FILES.__getitem__, ref_template=REFERENCE
+        )
+        #: What is left are further types, which the schema refers to.
+        self.schema = self.parts.pop(root["$ref"].rpartition("/")[2])
         self.many = {name for name, schema in self.schema["properties"].items() if "array" in _words(schema, "type")}
         files = [name for name, schema in self.schema["properties"].items() if "binary" in _words(schema, "format")]
         self.form_type = "multipart/form-data" if files else "application/x-www-form-urlencoded"
