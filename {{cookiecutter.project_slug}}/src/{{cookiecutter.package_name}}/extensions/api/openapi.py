@@ -15,7 +15,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation
-from .validation import REFERENCE
+from .validation import REF
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBLEM = "application/problem+json"
@@ -73,7 +73,7 @@ def make(app: Flask, prefix: str) -> str:
     found = operations(app, prefix)
     types = [kind for *_, each in found for kind in (each.body, each.answer, *each.arguments.values())]
     kinds = list(dict.fromkeys([Problem, *(kind for kind in types if kind is not None)]))
-    references, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    references, components = msgspec.json.schema_components(kinds, ref_template=REF)
     for texts in [texts for *_, each in found for texts in each.texts.values()]:
         components |= texts.parts
     # ``Items[Note]`` is called ItemsNote, as programs that generate clients would call it.

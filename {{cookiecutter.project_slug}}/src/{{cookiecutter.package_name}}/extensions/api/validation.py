@@ -19,7 +19,7 @@ PLACES = {"query": "args", "headers": "headers", "cookies": "cookies", "form": "
 MOST_MISTAKES = 100
 #: The schema of an uploaded file, a type that msgspec does not know.
 FILES: dict[type, dict[str, Any]] = {FileStorage: {"type": "string", "format": "binary"}}
-REFERENCE = "#/components/schemas/{name}"
+REF = "#/components/schemas/{name}"
 Mistake = dict[str, str]
 
 
@@ -38,9 +38,7 @@ class Texts:
         self.place = place
         self.kind = kind
         self.kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        (root,), self.parts = msgspec.json.schema_components(
-            [kind], schema_hook=FILES.__getitem__, ref_template=REFERENCE
-        )
+        (root,), self.parts = msgspec.json.schema_components([kind], schema_hook=FILES.__getitem__, ref_template=REF)
         #: What is left are further types, which the schema refers to.
         self.schema = self.parts.pop(root["$ref"].rpartition("/")[2])
         self.many = {name for name, schema in self.schema["properties"].items() if "array" in _words(schema, "type")}
