@@ -44,7 +44,7 @@ def test_the_token_guards(probe: Callable[..., Flask], authorization: str) -> No
     assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
-@pytest.mark.parametrize(("token", "message"), [("", "Set it to 32 random bytes"), (f"é{TOKEN}", "Only letters")])
+@pytest.mark.parametrize(("token", "message"), [("", "Set it to 32 random bytes"), ("é" * 32, "Only letters")])
 def test_production_refuses_a_wrong_token(probe: Callable[..., Flask], token: str, message: str) -> None:
     with pytest.raises(Exception, match=f"METRICS_TOKEN: {message}"):
         probe("extensions.metrics", APP_ENV="production", METRICS_TOKEN=token)

@@ -69,7 +69,7 @@ class Everything(Scratch):
 @pytest.fixture(scope="module", autouse=True)
 def tables(engine_of_tests: sa.Engine, package: ModuleType) -> Iterator[None]:
     moment = import_module(".extensions.sqlalchemy", package.__name__).UTCDateTime
-    sa.Table("scratch_moments", Scratch.metadata, sa.Column("moment", moment))
+    sa.Table("scratch_moments", Scratch.metadata, sa.Column("moment", moment), extend_existing=True)
     Scratch.metadata.create_all(engine_of_tests)
     yield
     Scratch.metadata.drop_all(engine_of_tests)
