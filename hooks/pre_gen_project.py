@@ -20,23 +20,23 @@ closed = {name: ["yes", "no"] for name in options if name in asked} | answers["_
 # What services install, as distributions and as modules, and a few more. `make reserved` writes it.
 RESERVED = frozenset(
     """
-    aifc alembic annotationlib ast-serialize ast_serialize asynchat asyncore audioop aux blinker build certifi cfgv cgi
-    cgitb charset-normalizer charset_normalizer chunk click colorama com1 com2 com3 com4 com5 com6 com7 com8 com9
-    compression con coverage crypt dist distlib distutils dotenv exceptiongroup execnet filelock flask flask-migrate
-    flask-sqlalchemy flask-swagger-ui flask_migrate flask_sqlalchemy flask_swagger_ui flit flit-core flit_core google
-    googleapis-common-protos googleapis_common_protos granian gunicorn identify idna imghdr imp importlib-metadata
-    importlib_metadata iniconfig itsdangerous jinja2 lib2to3 librt lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 mailcap
-    mako markupsafe msgspec msilib mypy mypy-extensions mypy_extensions mypyc nis nntplib node_modules nodeenv nul
-    opentelemetry opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
-    opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http opentelemetry-proto
-    opentelemetry-sdk opentelemetry-semantic-conventions opentelemetry_api opentelemetry_exporter_http_transport
-    opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
-    opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson ossaudiodev packaging pathspec pip
-    pipes platformdirs pluggy pre-commit pre_commit prn prometheus-client prometheus_client protobuf psycopg
-    psycopg-binary psycopg_binary py pygments pymysql pytest pytest-cov pytest-xdist pytest_cov pytest_xdist python
-    python-discovery python-dotenv python_discovery python_dotenv pyyaml requests ruff sentry-sdk sentry_sdk setuptools
-    site-packages smtpd sndhdr spwd sqlalchemy structlog sunau telnetlib test tomli typing-extensions typing_extensions
-    tzdata urllib3 uu uv uvx venv virtualenv werkzeug wheel xdist xdrlib yaml
+    aifc alembic annotationlib asgiref ast-serialize ast_serialize asynchat asyncore audioop aux blinker build certifi
+    cfgv cgi cgitb charset-normalizer charset_normalizer chunk click colorama com1 com2 com3 com4 com5 com6 com7 com8
+    com9 compression con coverage crypt dist distlib distutils dotenv exceptiongroup execnet filelock flask
+    flask-alembic flask-sqlalchemy-lite flask-swagger-ui flask_alembic flask_sqlalchemy_lite flask_swagger_ui flit
+    flit-core flit_core google googleapis-common-protos googleapis_common_protos granian greenlet gunicorn identify idna
+    imghdr imp importlib-metadata importlib_metadata iniconfig itsdangerous jinja2 lib2to3 librt lpt1 lpt2 lpt3 lpt4
+    lpt5 lpt6 lpt7 lpt8 lpt9 mailcap mako markupsafe msgspec msilib mypy mypy-extensions mypy_extensions mypyc nis
+    nntplib node_modules nodeenv nul opentelemetry opentelemetry-api opentelemetry-exporter-http-transport
+    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
+    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions opentelemetry_api
+    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
+    opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
+    orjson ossaudiodev packaging pathspec pip pipes platformdirs pluggy pre-commit pre_commit prn prometheus-client
+    prometheus_client protobuf psycopg psycopg-binary psycopg_binary py pygments pymysql pytest pytest-cov pytest-xdist
+    pytest_cov pytest_xdist python python-discovery python-dotenv python_discovery python_dotenv pyyaml requests ruff
+    sentry-sdk sentry_sdk setuptools site-packages smtpd sndhdr spwd sqlalchemy structlog sunau telnetlib test tomli
+    typing-extensions typing_extensions tzdata urllib3 uu uv uvx venv virtualenv werkzeug wheel xdist xdrlib yaml
     """.split()
 )
 # https://www.unicode.org/reports/tr9/: they make text look like another one.

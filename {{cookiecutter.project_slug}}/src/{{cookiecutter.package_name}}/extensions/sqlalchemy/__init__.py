@@ -137,7 +137,8 @@ def options(database: ModuleType, config: Mapping[str, Any]) -> dict[str, Any]:
     :raises ConfigError: if the URL has an option that the driver does not know.
     """
     given: dict[str, Any] = database.options(sa.make_url(config["DATABASE_URL"]), config)
-    return given | {"hide_parameters": config["APP_ENV"] != "development"}  # They are often personal.
+    # Values of parameters are often personal: errors do not quote them.
+    return given | {"hide_parameters": config["APP_ENV"] != "development"}
 
 
 def _tag(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
