@@ -135,4 +135,4 @@ def test_the_service_with_it_works(template: Path, tmp_path: Path) -> None:
     tests = run(*make, "test", "ARGS=-v", cwd=service).stdout
     assert f"tests/extensions/test_{NAME}.py::test_{NAME} PASSED" in tests
     routes = run(".venv/bin/python", "-m", "flask_service", "routes", cwd=service, APP_ENV="development").stdout
-    assert re.search(rf"^{NAME}\.{NAME} +GET +/{NAME}$", routes, re.MULTILINE)
+    assert re.search(rf"^{NAME}\.{NAME} +GET +/{NAME} *$", routes, re.MULTILINE)

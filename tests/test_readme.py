@@ -1,5 +1,6 @@
 """The READMEs are true: their commands are executed as they are written."""
 
+import json
 import os
 import re
 import subprocess
@@ -108,7 +109,8 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
         ["sh", "-ec", re.sub("^python(?=.* serve$)", "exec python", deploy, flags=re.MULTILINE)],
         PATH=path,
     ) as server:
-        assert server.get("/hello/you") == (200, b'{"hello":"you"}')
+        status, body = server.get("/hello/you")
+        assert (status, json.loads(body)) == (200, {"hello": "you"})
     assert server.process.returncode == 0
 
 
