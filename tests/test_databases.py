@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -412,6 +413,39 @@ def test_migrations_written_on_sqlite(
     run(service, ".venv/bin/ruff", "check", "src/things/migrations")
     run(service, ".venv/bin/ruff", "format", "--check", "src/things/migrations")
     run(service, "make", "types")
+
+
+DOCUMENT = """
+from typing import Any
+
+from sqlalchemy import TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions.sqlalchemy import Base
+
+
+class Document(TypeDecorator[Any]):
+    impl = JSONB
+
+
+class Paper(Base):
+    __tablename__ = "papers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    more: Mapped[Any] = mapped_column(Document)
+"""
+
+
+def test_a_type_of_another_database_is_written_as_it_is(bake: Callable[..., Service]) -> None:
+    service = bake(sql="postgresql", project_name="Papers").path
+    add(service, DOCUMENT)
+    command = [sys.executable, "-m", "papers", "first-migration"]
+    run(service, *command, PYTHONPATH="src", APP_ENV="development")
+    (migration,) = service.glob("src/papers/migrations/*_first.py")
+    text = migration.read_text()
+    assert 'sa.Column("more", papers.blueprints.main.Document(astext_type=Text()), nullable=False)' in text
+    run(service, sys.executable, "-m", "ruff", "check", str(migration))
 
 
 # --- what is between, and what can only be read ---
