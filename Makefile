@@ -30,7 +30,7 @@ test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's
 faults: $(VENV)/ready tidy ## Break the production servers in every way that is known, and print what happened
 	$(BIN)/pytest -n 2 --dist loadgroup -rP tests/faults $(ARGS)
 
-prove: $(VENV)/ready tidy ## Run the tests of services with the newest and with the lowest versions that they allow
+prove: $(VENV)/ready tidy ## Run the tests of services with newest and lowest versions, in any order, after each edit alone
 	$(BIN)/pytest -n auto -m prove -rP $(ARGS)
 
 check: lint quick ## Run what has to pass before a commit
