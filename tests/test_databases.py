@@ -1,5 +1,6 @@
 """Relational databases: services on SQLite and on real servers, and what they do when these are away."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -77,6 +78,10 @@ def flask(service: Path, *command: str, **variables: str) -> subprocess.Complete
     )
 
 
+def with_driver(url: str) -> str:
+    return url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")
+
+
 @contextmanager
 def running(service: Path, log: Path, url: str, **variables: str) -> Iterator[Server]:
     settings = required_settings(service) | {
@@ -110,6 +115,13 @@ def test_own_tests_on_a_server(engine: str, bake: Callable[..., Service]) -> Non
     passed = run(service, "make", "test", "ARGS=-n 2 -rs", TEST_DATABASE_URL=url)
     assert re.search(r"\d+ passed", passed)
     assert "skipped" not in passed
+    # The databases stay for the next run of a service; this one has none.
+    engine_of_all = sa.create_engine(with_driver(url), isolation_level="AUTOCOMMIT")
+    checkout = hashlib.sha256(str(service).encode()).hexdigest()[:8]
+    with engine_of_all.connect() as connection:
+        for worker in ("gw0", "gw1"):
+            connection.exec_driver_sql(f"DROP DATABASE {sa.make_url(url).database}_{checkout}_{worker}")
+    engine_of_all.dispose()
 
 
 @pytest.mark.slow
@@ -520,9 +532,7 @@ def test_a_database_that_became_read_only(
     url = servers(engine).url
     make_first_migration(service)
     upgrade(service, url)
-    administrator = sa.create_engine(
-        url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")
-    )
+    administrator = sa.create_engine(with_driver(url))
 
     def execute(*statements: str) -> None:
         with administrator.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
