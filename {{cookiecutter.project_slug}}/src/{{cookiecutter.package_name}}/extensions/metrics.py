@@ -65,13 +65,8 @@ def init_app(app: Flask) -> None:
     ]
     in_progress = gauge("http_requests_in_progress", "Requests that are being answered, the one that asks included.")
     requests = Counter("http_requests", "Requests.", ["method", "route", "status"], registry=registry)
-    durations = Histogram(
-        "http_request_duration_seconds",
-        "Seconds until a response was sent.",
-        ["method", "route"],
-        registry=registry,
-        buckets=BUCKETS,
-    )
+    name, text = "http_request_duration_seconds", "Seconds until a response was sent."
+    durations = Histogram(name, text, ["method", "route"], registry=registry, buckets=BUCKETS)
     layer = app.extensions["middleware"]
     inner: Callable[..., Iterable[bytes]] = layer.wsgi_app
 

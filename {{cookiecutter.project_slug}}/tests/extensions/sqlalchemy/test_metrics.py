@@ -20,17 +20,44 @@ def test_pool(counted: Flask, package: ModuleType) -> None:
         engine = import_module(".extensions.sqlalchemy", package.__name__).db.engine
 
     def figures() -> dict[str, float]:
-        names = ("in_use", "idle", "overflow", "size", "max")
+        names = ("in_use", "open", "size", "max")
         lines = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines())
         return {name: float(lines[f"database_pool_{name}"]) for name in names}
 
-    assert figures() == {"in_use": 0, "idle": 0, "overflow": 0, "size": 1, "max": 3}
-    with engine.connect(), engine.connect():
-        assert figures() == {"in_use": 2, "idle": 0, "overflow": 1, "size": 1, "max": 3}
-    assert figures() == {"in_use": 0, "idle": 1, "overflow": 0, "size": 1, "max": 3}
-    engine.dispose()
-    with engine.connect():
-        assert figures()["in_use"] == 1
+    assert figures() == {"in_use": 0, "open": 0, "size": 1, "max": 3}
+    with engine.connect() as kept, engine.connect():
+        assert figures() == {"in_use": 2, "open": 2, "size": 1, "max": 3}
+        kept.invalidate()
+        assert figures() == {"in_use": 1, "open": 1, "size": 1, "max": 3}
+    # The invalid one is kept, to be opened again, and so the other is closed.
+    assert figures() == {"in_use": 0, "open": 0, "size": 1, "max": 3}
+    engine.connect().close()
+    assert figures() == {"in_use": 0, "open": 1, "size": 1, "max": 3}
+
+
+def test_a_connection_that_is_found_broken(counted: Flask, package: ModuleType) -> None:
+    """It was not handed out, so that its return does not count."""
+    with counted.app_context():
+        engine = import_module(".extensions.sqlalchemy", package.__name__).db.engine
+    away: list[bool] = []
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(*_: object) -> None:
+        if away:
+            raise sa.exc.OperationalError("", {}, Exception("away"))
+
+    @sa.event.listens_for(engine, "checkout", insert=True)
+    def check(*_: object) -> None:
+        if away:
+            raise sa.exc.DisconnectionError
+
+    engine.connect().close()
+    away.append(True)
+    with pytest.raises(sa.exc.OperationalError):
+        engine.connect()
+    text = counted.test_client().get("/metrics").text
+    assert "database_pool_in_use 0.0" in text
+    assert "database_pool_open 0.0" in text
 
 
 def test_requests_that_the_database_fails_are_counted(counted: Flask) -> None:

@@ -1,23 +1,17 @@
-"""The connections of the pool, for Prometheus: how many there are, are in use, and may be.
+"""The connections of the pool, for Prometheus: how many are open, are in use, and may be.
 
-https://docs.sqlalchemy.org/en/21/core/pooling.html
+They are counted when they change, so that each worker tells of now, also one that is too busy to be scraped.
+https://docs.sqlalchemy.org/en/21/core/events.html#connection-pool-events
 """
 
 from functools import partial
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import event
 
-from ..metrics import measure
 from . import database_unavailable, db
 
-FIGURES = {
-    "in_use": "Connections that are in use.",
-    "idle": "Connections that are open, and not in use.",
-    "overflow": "Connections that are open beyond the size, and closed after use.",
-    "size": "Connections that are kept open.",
-    "max": "Connections that there may be: the size, and the overflow that is allowed.",
-}
 UNAVAILABLE = "Requests that were answered 503: the database was away, or all connections were busy."
 
 
@@ -29,15 +23,25 @@ def init_app(app: Flask) -> None:
     by_reason = {reason: answers.labels(reason) for reason in ("away", "busy")}
     database_unavailable.connect(lambda sender, reason: by_reason[reason].inc(), app, weak=False)
     gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
-    gauges = [gauge(f"database_pool_{name}", text) for name, text in FIGURES.items()]
+    opened = gauge("database_pool_open", "Connections that are open.")
+    in_use = gauge("database_pool_in_use", "Connections that are in use.")
     with app.app_context():
         engine = db.engine
+    size, overflow = engine.pool.size(), app.config["SQLALCHEMY_ENGINES"]["default"]["max_overflow"]  # type: ignore[attr-defined]
+    gauge("database_pool_size", "Connections that are kept open.").set(size)
+    gauge("database_pool_max", "Connections that there may be: the size, and the overflow.").set(size + overflow)
+    used: set[Any] = set()
 
-    def read() -> None:
-        pool: Any = engine.pool  # An engine that was disposed of has a new one.
-        most = pool.size() + app.config["SQLALCHEMY_ENGINES"]["default"]["max_overflow"]
-        figures = pool.checkedout(), pool.checkedin(), max(pool.overflow(), 0), pool.size(), most
-        for gauge, figure in zip(gauges, figures, strict=True):
-            gauge.set(figure)
+    def checkout(connection: Any, entry: Any, proxy: Any) -> None:
+        used.add(entry)
+        in_use.inc()
 
-    measure(app, read)
+    def checkin(connection: Any, entry: Any) -> None:
+        if entry in used:  # Otherwise it was found broken, could not be opened anew, and was not handed out.
+            used.remove(entry)
+            in_use.dec()
+
+    event.listen(engine, "connect", lambda *_: opened.inc())
+    event.listen(engine, "close", lambda *_: opened.dec())
+    event.listen(engine, "checkout", checkout)
+    event.listen(engine, "checkin", checkin)
