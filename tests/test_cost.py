@@ -14,10 +14,12 @@ import pytest
 OPCODES = Path(__file__).with_name("opcodes.py")
 
 
-@pytest.mark.parametrize(
-    "answers", [{"preset": "minimal"}, {"server": "gunicorn"}, {"preset": "full", "sql": "none"}], ids=str
-)
-def test_a_request_costs_a_quarter_more_than_flask_alone(answers: dict[str, str], bake: Any) -> None:
+#: How many times what Flask alone costs a request may cost: what is always there, and counting requests besides.
+MOST = [({"preset": "minimal"}, 1.25), ({"server": "gunicorn"}, 1.25), ({"preset": "full", "sql": "none"}, 1.35)]
+
+
+@pytest.mark.parametrize(("answers", "most"), MOST, ids=str)
+def test_what_a_request_costs_beside_flask_alone(answers: dict[str, str], most: float, bake: Any) -> None:
     service = bake(**answers).path
     environment = os.environ | {"PYTHONPATH": str(service / "src")}
     done = subprocess.run(
@@ -25,4 +27,4 @@ def test_a_request_costs_a_quarter_more_than_flask_alone(answers: dict[str, str]
     )
     flask, whole = map(int, done.stdout.split())
     print(f"{whole / flask:.3f} times the bytecodes of Flask alone")
-    assert flask < whole <= 1.25 * flask
+    assert flask < whole <= most * flask

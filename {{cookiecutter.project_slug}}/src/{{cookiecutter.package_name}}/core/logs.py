@@ -59,7 +59,7 @@ def init_app(app: Flask) -> None:
     root.setLevel(lowest)
     # Flask's development server has an access log, too; the one of the middleware says more.
     logging.getLogger("werkzeug").setLevel("WARNING")
-    write = partial(_write, handler.stream, FIELDS + last) if level <= logging.INFO else lambda **event: None
+    write = partial(_write, handler.stream, FIELDS + last) if level <= logging.INFO else lambda event: None
     app.extensions |= {"access_log": write, "log_level": level, "redaction": redaction}
 
 
@@ -87,9 +87,8 @@ def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
         return json.dumps(event, default=str)
 
 
-def _write(stream: Stderr, processors: list[Processor], **event: Any) -> None:
+def _write(stream: Stderr, processors: list[Processor], line: Any) -> None:
     """Write the line of a request past ``logging``, which takes longer than all the rest of the layer."""
-    line: Any = event
     for processor in processors:
         line = processor(None, "info", line)
     stream.write(f"{line}\n")

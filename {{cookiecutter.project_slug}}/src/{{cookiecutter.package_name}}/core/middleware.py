@@ -126,10 +126,11 @@ class Response:
                 self.body.close()
         finally:
             seconds = perf_counter() - self.started
-            method, client = self.environ["REQUEST_METHOD"], self.environ.get("REMOTE_ADDR")
+            method = self.environ["REQUEST_METHOD"]
             path = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ['PATH_INFO']}".encode("latin-1")
-            told = {"path": path.decode(errors="replace"), "status": self.status, "ms": round(seconds * 1000, 2)}
-            self.layer.app.extensions["access_log"](event="request", level="info", method=method, **told, client=client)
+            told = {"event": "request", "level": "info", "method": method, "path": path.decode(errors="replace")}
+            told |= {"status": self.status, "ms": round(seconds * 1000, 2), "client": self.environ.get("REMOTE_ADDR")}
+            self.layer.app.extensions["access_log"](told)
             for observe in self.layer.observers:
                 observe(method, self.route, self.status, seconds)
             clear_contextvars()
