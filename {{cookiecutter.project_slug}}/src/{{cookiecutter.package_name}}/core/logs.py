@@ -58,7 +58,7 @@ def init_app(app: Flask) -> None:
     root.handlers = [handler, *(other for other in root.handlers if other not in earlier)]
     root.setLevel(lowest)
     # Flask's development server has an access log, too; the one of the middleware says more.
-    logging.getLogger("werkzeug").setLevel("WARNING")
+    handler.addFilter(lambda record: '"%s" %s %s' not in str(record.msg))
     write = partial(_write, handler.stream, FIELDS + last) if level <= logging.INFO else lambda event: None
     app.extensions |= {"access_log": write, "log_level": level, "redaction": redaction}
 
