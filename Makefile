@@ -1,6 +1,6 @@
 # Everything that is done with this template, a line each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run quick test faults prove check lint format bench pictures reserved clean tidy
+.PHONY: help run quick test faults prove costs check lint format bench pictures reserved clean tidy
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -24,14 +24,17 @@ run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what 
 quick: $(VENV)/ready tidy ## Run the fast tests, in under two minutes
 	$(BIN)/pytest -n auto -m 'not slow and not faults and not prove' $(ARGS)
 
-test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's
-	$(BIN)/pytest -n auto -m 'not faults and not prove' $(ARGS)
+test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
+	$(BIN)/pytest -n auto -m 'not faults and not prove' $(if $(SINCE),--since=$(SINCE)) $(ARGS)
 
 faults: $(VENV)/ready tidy ## Break the production servers in every way that is known, and print what happened
 	$(BIN)/pytest -n 2 --dist loadgroup -rP tests/faults $(ARGS)
 
 prove: $(VENV)/ready tidy ## Run the tests of services with newest and lowest versions, in any order, after each edit alone
 	$(BIN)/pytest -n auto -m prove -rP $(ARGS)
+
+costs: $(VENV)/ready ## Print what each file of tests cost when it last ran
+	@$(BIN)/python tests/costs.py
 
 check: lint quick ## Run what has to pass before a commit
 

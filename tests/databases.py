@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from running import free_port
@@ -24,12 +26,24 @@ SERVERS = {
 PASSWORD = "right-and-proper"
 
 
-def missing(what: str) -> None:
-    """Skip a test that needs a server, with the reason; in CI that is a failure."""
+def missing(what: str, command: str) -> NoReturn:
+    """Skip a test that needs something of the machine, and say how one gets it; in CI that is a failure."""
     if os.environ.get("CI"):
-        pytest.fail(what)
-    print(what)
-    pytest.skip(what)
+        pytest.fail(f"{what} is missing: {command}")
+    print(f"{what} is missing: {command}")
+    pytest.skip(f"{what} is missing: {command}")
+
+
+def need(engine: str) -> str:
+    """The URL of the server of this machine, if it runs."""
+    url = SERVERS[engine]
+    address = re.search(r"@([^/:]+):(\d+)/", url)
+    assert address, url
+    if not listening(int(address[2]), address[1]):
+        package, service = {"postgresql": ("postgresql",) * 2, "mysql": ("mariadb-server", "mariadb")}[engine]
+        start = f"apt-get install {package} && service {service} start, or set TEST_{engine.upper()}_URL"
+        missing(f"a server at {url}", start)
+    return url
 
 
 def listening(port: int, host: str = "127.0.0.1") -> bool:
@@ -96,7 +110,8 @@ def private(engine: str) -> Iterator[Private]:
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
     found = [shutil.which(program, path=path) for program in programs]
     if None in found:
-        missing(f"{', '.join(programs)} are needed for a private {engine} server")
+        package = {"postgresql": "postgresql", "mysql": "mariadb-server"}[engine]
+        missing(f"what a private {engine} server needs", f"apt-get install {package}")
     folder = Path(tempfile.mkdtemp(prefix=f"private-{engine}-"))
     data, port = folder / "data", free_port()
     if os.getuid() == 0:

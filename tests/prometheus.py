@@ -19,7 +19,7 @@ from running import free_port, until
 def program(name: str) -> str:
     """The path of a program of the package ``prometheus``, or the end of the test."""
     if not (path := shutil.which(name)):
-        missing(f"{name} is missing: apt-get install prometheus")
+        missing(name, "apt-get install prometheus")
     return str(path)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import missing
 from manifest import TEMPLATE
 from running import Server, clean_environment, required_settings, run, serving
 from selenium import webdriver
@@ -84,15 +85,12 @@ def fuzz(folder: Path, server: Server, examples: int, seed: int) -> int:
     return len(sent)
 
 
-def test_a_fuzzer_finds_nothing(contracts: Path, server: Server) -> None:
-    assert fuzz(contracts, server, 15, 1) > 300
-
-
-def test_a_fuzzer_finds_nothing_in_ten_thousand_requests(contracts: Path, server: Server) -> None:
+@pytest.mark.parametrize("wanted", [2_000, pytest.param(10_000, marks=pytest.mark.prove)])
+def test_a_fuzzer_finds_nothing(wanted: int, contracts: Path, server: Server) -> None:
     requests = seed = 0
-    while requests < 10_000:
+    while requests < wanted:
         seed += 1
-        requests = fuzz(contracts, server, 300, seed)
+        requests = fuzz(contracts, server, wanted // 30, seed)
     print(f"{requests} requests, {seed} seeds")
 
 
@@ -311,8 +309,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 @pytest.fixture
 def driver() -> Iterator[webdriver.Chrome]:
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        assert not os.environ.get("CI"), "CI has to have chromium and chromium-driver"
-        pytest.skip("there is no chromium and chromedriver on this machine: apt-get install chromium chromium-driver")
+        missing("a browser", "apt-get install chromium chromium-driver")
     with browser() as driver:
         yield driver
 

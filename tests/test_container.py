@@ -66,7 +66,7 @@ UID, DATA = 10001, "/var/lib/service"
 def test_the_image(name: str, bake: Callable[..., Service], tmp_path: Path) -> None:
     """All in one test, so that each image is built but once."""
     if packages := missing_programs():
-        missing(f"images are built with what these packages have: {', '.join(packages)}")
+        missing("what images are built with", f"apt-get install {' '.join(packages)}")
     python = next(version for version in ("3.13", "3.12", "3.11") if interpreter(version))
     make_base(python)
     folder = prepare(bake(**SERVICES[name], project_name=f"Orders {name}", python_version=python).path)

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from conftest import Service
-from databases import PASSWORD, SERVERS, Private, as_user, listening, missing, private
+from databases import PASSWORD, SERVERS, Private, as_user, listening, missing, need, private
 from manifest import ENGINES
 from running import Server, add, clean_environment, free_port, prepare, required_settings, run, serving, until
 from test_readme import blocks
@@ -106,11 +106,7 @@ def test_own_tests_in_parallel(engine: str, bake: Callable[..., Service]) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", SERVERS)
 def test_own_tests_on_a_server(engine: str, bake: Callable[..., Service]) -> None:
-    url = SERVERS[engine]
-    match = re.search(r"@([^/:]+):(\d+)/", url)
-    assert match
-    if not listening(int(match[2]), match[1]):
-        missing(f"no {engine} server listens at {url}")
+    url = need(engine)
     service = bake(sql=engine).path
     passed = run(service, "make", "test", "ARGS=-n 2 -rs", TEST_DATABASE_URL=url)
     assert re.search(r"\d+ passed", passed)
@@ -487,7 +483,7 @@ def pooler(url: str, folder: Path) -> Iterator[str]:
     """PgBouncer in transaction mode before a PostgreSQL server: its URL."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if program is None:
-        missing("pgbouncer is needed: apt-get install pgbouncer")
+        missing("pgbouncer", "apt-get install pgbouncer")
     port, server = free_port(), re.findall(r":(\d+)/", url)[0]
     file = folder / "pgbouncer.ini"
     file.write_text(POOLER.format(server=server, port=port, password=PASSWORD))

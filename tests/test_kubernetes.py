@@ -49,7 +49,7 @@ class Rendered:
 
 def kustomize(folder: Path) -> str:
     if not shutil.which("kubectl"):
-        missing("kubectl renders the manifests, and is not here")
+        missing("kubectl 1.30 or newer", "https://kubernetes.io/docs/tasks/tools/")
     done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "a warning"

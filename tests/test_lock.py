@@ -75,7 +75,7 @@ def test_all_is_pinned_and_hashed(service: Path) -> None:
 def test_they_are_the_same_with_another_python(service: Path, version: str) -> None:
     python = interpreter(version)
     if python is None:
-        missing(f"there is no Python {version} on this machine")
+        missing(f"Python {version}", f"pyenv install {version}")
     run(service, "make", "upgrade", f"PYTHON={python}")
     assert run(service, "git", "status", "--porcelain") == ""
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import Service, generate
 from containers import Image, buildah_command, make_base, missing_programs
-from databases import SERVERS, listening, missing
+from databases import SERVERS, missing, need
 from manifest import MANIFEST, OPTIONS, PRESETS, TREE
 from running import clean_environment, free_port, run
 from updates import copy_template
@@ -291,10 +291,7 @@ def test_audit_that_could_look_nothing_up_fails(audited: Path, service: str) -> 
 @pytest.mark.parametrize(("ci", "sql"), [("github", "postgresql"), ("gitlab", "mysql")])
 def test_steps_are_executed(ci: str, sql: str, bake: Callable[..., Service], tmp_path: Path) -> None:
     """In a clone, as CI has it; but the servers are this machine's, the advisories a stand-in's, the base made here."""
-    host = re.search(r"@([^/:]+):(\d+)/", SERVERS[sql])
-    assert host
-    if not listening(int(host[2]), host[1]):
-        missing(f"no {sql} server listens at {SERVERS[sql]}")
+    need(sql)
     service = bake(ci=ci, sql=sql, api="yes", container="yes", project_name=f"Steps of {ci}")
     clone = commit_and_clone(service.path, tmp_path)
     executed = []
@@ -310,7 +307,7 @@ def test_steps_are_executed(ci: str, sql: str, bake: Callable[..., Service], tmp
                     print(f"make {target} wants a Docker daemon here: the other pipeline builds the image")
                     continue
                 if packages := missing_programs():
-                    missing(f"images are built with what these packages have: {', '.join(packages)}")
+                    missing("what images are built with", f"apt-get install {' '.join(packages)}")
                 make_base(service.answers["python_version"])
                 variables |= {"DOCKER": " ".join(buildah_command()), "ARGS": "--pull-never"}
             for command in script(job):
