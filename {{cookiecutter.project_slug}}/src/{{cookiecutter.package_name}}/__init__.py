@@ -1,4 +1,4 @@
-"""The application factory: what this service consists of, in the order in which it starts."""
+"""The application factory: the parts of this service, in the order in which they start."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -15,7 +15,7 @@ LAYERS = [logs, errors, requests, middleware, health, server]
 def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str, Any] | None = None) -> None:
     """Read the settings of all modules into ``app.config``, and start the layers that every service has.
 
-    :param modules: those that ``start`` is going to start: their settings and their readiness count.
+    :param modules: those that ``start`` starts later: their settings are read, and ``/readyz`` asks their ``ready()``.
     :param config: settings that override those of the environment.
     :raises ConfigError: naming every setting that is missing or wrong.
     """

@@ -1,4 +1,4 @@
-"""Errors: every one is answered with a problem document, whatever raised it.
+"""Errors: each is answered with a problem document, whatever raised it.
 
 https://www.rfc-editor.org/rfc/rfc9457
 """

@@ -39,8 +39,8 @@ def readyz() -> ResponseReturnValue:
     threads, results = app.extensions.setdefault("health", ({}, {}))
     for module in app.extensions["modules"]:
         name = module.__name__.rpartition(".")[2]
-        # Each in a thread of its own. One that hangs is left behind, and not started again until it ends: otherwise
-        # every probe would leave one more thread of the server waiting.
+        # Each ``ready()`` runs in a thread of its own. One that hangs is left behind, and not started again until it
+        # ends: otherwise each probe would block one more thread of the server.
         if hasattr(module, "ready") and not (name in threads and threads[name].is_alive()):
             thread = Thread(target=_check, args=[app, name, module.ready, results], daemon=True)
             thread.start()

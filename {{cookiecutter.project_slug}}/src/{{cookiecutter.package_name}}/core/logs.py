@@ -69,7 +69,7 @@ def request_id() -> str:
 
 
 class Stderr:
-    """A stream that writes each line by one system call: lines of several processes come whole through one pipe."""
+    """A stream that writes each line by one system call: lines of several processes do not mix, up to 4 KiB each."""
 
     def __init__(self, redaction: Redaction) -> None:
         self.redaction = redaction
@@ -88,7 +88,7 @@ def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
 
 
 def _write(stream: Stderr, processors: list[Processor], line: Any) -> None:
-    """Write the line of a request past ``logging``, which takes longer than all the rest of the layer."""
+    """Write the line of a request without ``logging``, which takes longer than the rest of the middleware."""
     for processor in processors:
         line = processor(None, "info", line)
     stream.write(f"{line}\n")

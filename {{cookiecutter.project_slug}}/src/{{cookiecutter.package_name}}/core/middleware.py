@@ -65,7 +65,7 @@ class Middleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if (hosts := self.app.config["TRUSTED_HOSTS"]) and environ["PATH_INFO"] in self.app.extensions["probes"]:
-            environ["HTTP_HOST"] = hosts[0].lstrip(".")  # An orchestrator asks by the address of this process.
+            environ["HTTP_HOST"] = hosts[0].lstrip(".")  # Orchestrators send probes to the address of this process.
         if not REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", "")):
             environ["HTTP_X_REQUEST_ID"] = os.urandom(16).hex()
         bind_contextvars(service=self.app.name, request_id=environ["HTTP_X_REQUEST_ID"])

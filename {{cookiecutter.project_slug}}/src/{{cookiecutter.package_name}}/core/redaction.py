@@ -23,10 +23,10 @@ TEXTS = [
 
 
 class Redaction:
-    """Takes out secrets: fields by their names, in texts what follows such a name, and the service's own everywhere.
+    """Takes out secrets: the value of a field with such a name, text after such a name, and the service's own secrets.
 
     :param config: the configuration, in which the service's own secrets are.
-    :param earlier: those of applications that were made before in this process: they go on logging.
+    :param earlier: secrets of applications that were made earlier in this process, and still log.
     """
 
     def __init__(self, config: Mapping[str, Any], earlier: Iterable["Redaction"] = ()) -> None:
@@ -42,7 +42,7 @@ class Redaction:
         self.own: set[str] = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
         own = sorted(map(re.escape, self.own), key=len, reverse=True)
         self.secrets = re.compile("|".join(own) or "(?!)")
-        # Searched for in lower-case text, which is several times as fast as to ignore the case.
+        # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))
 
     def __call__(self, value: Any, name: str = "") -> Any:

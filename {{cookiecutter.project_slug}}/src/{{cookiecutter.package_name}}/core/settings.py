@@ -46,7 +46,7 @@ def load(modules: Iterable[ModuleType], overrides: Mapping[str, Any] | None = No
 
 
 class Env:
-    """Reads the settings of one application. A setting that is wrong is noted, and reads as its default."""
+    """Reads the settings of one application. A wrong setting is reported at the end, and reads as its default."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -65,11 +65,11 @@ class Env:
     def text(self, name: str, default: str, choices: Collection[str] = (), pattern: str = "", hint: str = "") -> str:
         """Read text: one of ``choices``, or what the whole ``pattern`` matches.
 
-        :param hint: what a person reads whose text does not match.
+        :param hint: the message for a text that does not match.
         """
 
         def convert(given: object) -> str:
-            # Files and platforms leave a newline at the end. What is not UTF-8 in the environment is not Unicode here.
+            # Files and platforms leave a newline at the end. Bytes that are not UTF-8 are surrogates here.
             text = (",".join(given) if isinstance(given, list) else str(given)).strip().encode().decode()
             text = text.lower() if choices else text
             if not re.fullmatch("|".join(choices) or pattern or ".*", text, re.DOTALL):
@@ -96,7 +96,7 @@ class Env:
         return self._read(name, default, lambda given: FLAGS[str(given).strip().lower()], "Must be true or false.")
 
     def secret(self, name: str) -> str:
-        """Read a secret; where production does not ask for one, an unset one is made anew at every start."""
+        """Read a secret. Production refuses an unset or weak one; development makes up an unset one at each start."""
         value = self.text(name, "")
         # A shorter key weakens HMAC-SHA256: https://datatracker.ietf.org/doc/html/rfc7518#section-3.2
         if self.production and (len(value.encode()) < 32 or len(set(value)) < 10 or KNOWN.search(value)):

@@ -21,7 +21,7 @@ from flask import Flask
 
 from ..core.settings import Env
 
-#: How names begin that Granian itself writes for each request, whatever the process environment says.
+#: Granian writes names that begin like this for each request, whatever the process environment says.
 REQUEST_KEYS = ("CONTENT_", "GATEWAY_", "HTTP_HOST", "PATH_INFO", "QUERY_", "REMOTE_", "REQUEST_", "SCRIPT_", "SERVER_")
 
 
@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
 
 
 def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[], object]) -> None:
-    """Serve until SIGTERM or SIGINT; requests that are being answered then are answered."""
+    """Serve until SIGTERM or SIGINT, then answer the requests that have begun."""
     from granian import Granian, constants, http
 
     try:
@@ -76,16 +76,17 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         # Otherwise the death of one worker ends the service.
         respawn_failed_workers=True,
         workers_kill_timeout=config["STOP_TIMEOUT"],
-        # Its lines go the way of all others.
+        # Granian's log lines take the same way as all others.
         log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}},
     )
     granian.on_startup(ready)
     made = Value("i", 0)
 
     class Respawned(dict[int, float]):
-        """When each worker was started again. Granian ends if one dies within 5.5 seconds of that.
+        """When each worker was last started again. Granian ends if a worker dies within 5.5 seconds of its restart.
 
-        Here it ends only if no worker has made its application since: two requests that crash a worker end no service.
+        Here, Granian ends only if no worker has made its application since: two requests that crash a worker do not end
+        the service.
         """
 
         def __setitem__(self, index: int, moment: float) -> None:

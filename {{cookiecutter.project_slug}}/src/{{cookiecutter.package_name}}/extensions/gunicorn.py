@@ -21,34 +21,34 @@ def init_app(app: Flask) -> None:
 
 
 def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[], object]) -> None:
-    """Serve until SIGTERM: what has been received by then is answered. SIGINT answers only what is running."""
+    """Serve until SIGTERM, then answer the requests that were received. SIGINT answers only those that have begun."""
     # Imported here, because nothing but this command needs it.
     from gunicorn.app.base import BaseApplication
     from gunicorn.errors import HaltServer
     from gunicorn.glogging import Logger
     from gunicorn.workers import gthread
 
-    # Seconds for which a new connection that sends nothing occupies a thread. With 5 seconds, which is what Gunicorn
-    # has, a dozen silent clients stop the service.
+    # Seconds for which a new connection that sends nothing occupies a thread. With Gunicorn's 5 seconds, a dozen silent
+    # clients stop the service.
     gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
 
     class Logs(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
-            """Let the server's lines go the way of all others."""
+            """Send the server's log lines the same way as all others."""
             super().setup(cfg)
             self.error_log.handlers.clear()
             self.error_log.propagate = True
 
     class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         def set_accept_enabled(self, enabled: bool) -> None:
-            """At the end answer who has connected, and let nobody else: Gunicorn leaves the port open until it exits."""
+            """At the end, accept waiting connections and close the port: Gunicorn leaves it open until it exits."""
             super().set_accept_enabled(enabled)
             if not self.alive:
                 for listener in self.sockets:
                     while select([listener], [], [], 0)[0]:
                         self.accept(listener)
                     listener.close()
-                # Connections that have sent nothing yet get a second for it, rather than IDLE_TIMEOUT.
+                # A connection that has sent nothing yet gets one second to do so, rather than IDLE_TIMEOUT.
                 for connection in self.pending_conns:
                     connection.timeout = monotonic() + 1
 
@@ -69,11 +69,11 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
                 "graceful_timeout": config["STOP_TIMEOUT"],
                 "logger_class": Logs,
                 "when_ready": lambda arbiter: ready(),
-                # A worker inherits handlers that only take note of a signal: until it serves, it could not be stopped.
+                # A worker inherits handlers that only record a signal: nothing could stop the worker before it serves.
                 "post_fork": lambda arbiter, worker: signal.signal(signal.SIGTERM, signal.SIG_DFL),
-                # Which headers a proxy may set is for TRUSTED_PROXIES alone to say.
+                # TRUSTED_PROXIES alone says which headers a proxy may set.
                 "forwarded_allow_ips": "",
-                # Both would need a disk: a heartbeat on a slow one blocks the worker, a read-only one stops the start.
+                # Both would need a disk: a slow disk blocks the worker's heartbeat, a read-only disk stops the start.
                 "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None,
                 "control_socket_disable": True,
             }

@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
     # Imported here, because they read the process environment.
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-    # In a worker, values are kept in files: the main process had imported this before it made the folder for them.
+    # In a worker, values are kept in files: the main process imported this module before it made their folder.
     if values.ValueClass is values.MutexValue:
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
     app.extensions["metrics"] = registry = CollectorRegistry()
@@ -59,7 +59,7 @@ def init_app(app: Flask) -> None:
     gauge("service_threads", "Requests that they can answer at the same time.").set(app.config["WEB_THREADS"])
     Counter("service_workers_started", "Worker processes that were started.", registry=registry).inc()
     info = gauge("service_info", "What runs.", ["version", "python"], multiprocess_mode="livemax")
-    # Set when it is asked for, because looking up the version takes longer than a start should.
+    # Set at the first scrape, because looking up the version would slow the start.
     app.extensions["measures"] = [
         lambda: info.labels(installed_version() or "unknown", platform.python_version()).set(1)
     ]
@@ -93,18 +93,18 @@ def init_app(app: Flask) -> None:
 
 
 def measure(app: Flask, function: Callable[[], object]) -> None:
-    """Have gauges set when this process is scraped, to what only it can tell, such as the size of a cache in memory.
+    """Set gauges when this process is scraped, to values that only this process knows, such as the size of a cache.
 
-    One worker answers a scrape; of the others it tells what they measured when they were last scraped themselves.
+    One worker answers a scrape. For each other worker it answers the values of that worker's own last scrape.
     """
     function()
     app.extensions["measures"].append(function)
 
 
 def share(app: Flask, **_: object) -> None:
-    """Make the folder through which worker processes share their values; it goes when the server ends."""
+    """Make the folder through which worker processes share their values; it is removed when the server ends."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="metrics-")
-    # What ``atexit`` knows is called by forked workers as well, which would take the folder from the others.
+    # Forked workers call functions of ``atexit`` as well: a worker that ends would remove the folder of the others.
     Finalize(None, rmtree, args=(folder, True), exitpriority=1)
 
 
@@ -133,7 +133,7 @@ def _of_all_workers(folder: str) -> "CollectorRegistry":
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-    # No server has a hook for workers that were killed.
+    # No server has a hook for killed workers, so a scrape removes their gauges.
     for pid in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob("gauge_live*.db")}:
         try:
             os.kill(pid, 0)

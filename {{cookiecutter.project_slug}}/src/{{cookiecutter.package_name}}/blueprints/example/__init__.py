@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from ...signals import events
 
-# Degrees Celsius; above the second, physics knows no temperature.
+# Degrees Celsius. The second is the Planck temperature, the highest that physics can describe.
 ABSOLUTE_ZERO = -273.15
 HOTTEST = 1.4e32
 

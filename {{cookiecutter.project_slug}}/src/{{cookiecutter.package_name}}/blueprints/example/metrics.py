@@ -8,8 +8,8 @@ from . import converted
 def init_app(app: Flask) -> None:
     from prometheus_client import Counter
 
-    # The workers' counts are added up, if it is made with the application and in this registry.
+    # Counts of all workers are added up if the counter is made together with the application, and in this registry.
     counter = Counter("conversions", "Temperatures converted.", registry=app.extensions["metrics"])
 
-    # Receivers are held weakly unless told otherwise.
+    # By default, a signal holds its receivers by weak references: this function would be collected at once.
     converted.connect(lambda sender: counter.inc(), app, weak=False)

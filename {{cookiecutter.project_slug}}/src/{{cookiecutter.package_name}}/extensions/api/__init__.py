@@ -1,6 +1,6 @@
-"""The JSON API: versions of it, each with its contract, as a file too, and a page that shows it.
+"""The JSON API. Each of its versions has a contract, which is also written to a file, and a page that shows it.
 
-``contract.py`` tells how a view is written; a resource is one of your blueprints, with ``url_prefix="/api/v1"``.
+``contract.py`` says how to write a view; a resource is one of your blueprints, with ``url_prefix="/api/v1"``.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ from . import openapi
 from .contract import JSON
 
 STATIC = Path(__file__).parent / "static"
-#: The package brings a page as well, with a script in it, which the policy forbids.
+#: The package has a page of its own, too; it is not used, because the policy forbids its inline script.
 SWAGGER = str(files("flask_swagger_ui") / "dist")
 #: For the page only. https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,7 +29,7 @@ commands = AppGroup("openapi", help="The contract of the API: openapi.json.")
 
 def config(env: Env) -> dict[str, Any]:
     return {
-        # Your config.py may say otherwise, and more: the versions by their prefixes, and what all documents say.
+        # Your config.py may replace these: the versions by their prefixes, and members of all documents.
         # "API_VERSIONS": {"/api/v1": "1.4.0", "/api/v2": "2.0.0"}
         # "API_DOCUMENT": {"info": {"description": "Orders."}, "servers": [{"url": "https://api.example.com"}]}
         "API_VERSIONS": {"/api/v1": "1.0.0"},
@@ -88,7 +88,7 @@ def check(folder: str) -> None:
 
 
 def _files(folder: str) -> dict[Path, str]:
-    """The contents of the files: ``openapi.json`` for the first version, ``openapi-v2.json`` for another, say."""
+    """The contents of the files: ``openapi.json`` for the first version, ``openapi-v2.json`` for ``/api/v2``."""
     made: dict[Path, str] = {}
     for prefix in current_app.config["API_VERSIONS"]:
         name = f"openapi-{prefix.rpartition('/')[2]}.json" if made else "openapi.json"

@@ -1,12 +1,12 @@
-"""The contract: what the types of a view say is what its requests are held to, and what is documented.
+"""The contract: the types of a view are the checks of its requests, and its documentation.
 
     @bp.post("/notes")
     @operation(etag=True)
     def create_note(json: NoteIn) -> Created[NoteOut]:
 
-The view stays Flask's. Arguments called ``json``, ``query``, ``headers``, ``cookies`` and ``form`` are decoded into
-their types, those of the path into theirs; what is returned is encoded by its type. The name of the view is the
-operation's id, its docstring the description, which ``openapi.py`` writes down. https://jcristharif.com/msgspec/
+It remains a view of Flask. Arguments called ``json``, ``query``, ``headers``, ``cookies`` and ``form``, and those of
+the path, are decoded into their types; the return value is encoded by its type. The name of the view is the
+operation's id, and its docstring the description: ``openapi.py`` writes both. https://jcristharif.com/msgspec/
 """
 
 import functools
@@ -28,9 +28,9 @@ from .validation import PLACES, Invalid, Mistake, Texts, check, from_text
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
-#: Methods that are done only to the version that the client has read.
+#: Methods that change only the version that the client has read.
 CONDITIONAL = ("PUT", "PATCH", "DELETE")
-#: What decoding raises, in a body that nests very deep too.
+#: What decoding raises; RecursionError is for a body that nests very deep.
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 encode = msgspec.json.Encoder().encode
 
@@ -38,7 +38,7 @@ Value = TypeVar("Value")
 
 #: The number of a row; databases have no larger ones.
 Id = Annotated[int, Meta(ge=1, le=2**31 - 1, examples=[1])]
-#: A pattern for texts: not every database has those with U+0000.
+#: A pattern for texts without U+0000, which not every database can store.
 PRINTABLE = "^[^\\u0000]*$"
 
 
@@ -51,7 +51,7 @@ class Output(Struct, kw_only=True):
 
     @classmethod
     def of(cls, model: object) -> Self:
-        """Make it from an object with attributes of these names: a row of a database, say."""
+        """Make an answer from an object with attributes of these names, such as a row of a database."""
         return msgspec.convert(model, cls, from_attributes=True)
 
 
@@ -70,21 +70,21 @@ class ContractError(click.ClickException):
 class operation:  # noqa: N801 (it is a decorator)
     """Make a view an operation of the contract."""
 
-    #: What it answers when all is well.
+    #: The status of success.
     status: int = 200
     _: KW_ONLY
     #: Headers that it sets, with their descriptions.
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Further statuses that it may ``abort`` with.
     errors: Iterable[int] = ()
-    #: Whether what it answers has a version. Then a GET is answered 304 to clients that have the current one, and
-    #: PUT, PATCH and DELETE ask for ``If-Match``: the view calls ``check_if_match``.
+    #: Whether the answer has an ETag. Then GET answers 304 to clients that have the current version, and PUT, PATCH and
+    #: DELETE require ``If-Match``: the view calls ``check_if_match``.
     etag: bool = False
-    #: The scheme, or several of which one will do, by which clients say who they are.
+    #: The security scheme, or several, one of which is enough.
     security: str | tuple[str, ...] = ()
-    #: Of its answer: the view returns a text, bytes or a ``Response``, if that is not JSON.
+    #: The media type of the answer: if that is not JSON, the view returns a text, bytes or a ``Response``.
     media_type: str = JSON
-    #: What clients call it, if not the name of the view.
+    #: The operation's id, if it is not the name of the view.
     operation_id: str = ""
 
     def __call__(self, view: Callable[..., object]) -> "Operation":
@@ -118,7 +118,7 @@ class Operation:
         self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
         #: The media type of the body.
         self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
-        # What is left are arguments of the path.
+        # The remaining arguments are those of the path.
         implied = [(400, 422, 500), *(getattr(texts.kind, "errors", ()) for texts in self.texts.values())]
         implied += [(404,)] if self.arguments else []
         implied += [(401, 403)] if self.security else []
@@ -157,15 +157,15 @@ class Operation:
         with suppress(*MALFORMED):
             return self.decode(data)  # type: ignore[misc]
         try:
-            # The first mistake has ended the decoding: what follows may be no JSON at all.
+            # Decoding stopped at the first mistake: the rest of the body may be malformed.
             return check(UNTYPED.decode(data), self.body, mistakes)
         except MALFORMED:
             abort(400, "This is not JSON in UTF-8, or it nests too deep or has a number out of range.")
 
     def run(self, arguments: dict[str, Any]) -> Response:
-        """Call the view, and encode what it returns: a value, with a status and headers if it likes.
+        """Call the view, and encode what it returns: a value, or a value with a status and headers.
 
-        In tests, ``fixtures/api.py`` holds that to the contract.
+        In tests, ``fixtures/api.py`` checks the answer against the contract.
         """
         result = self.view(**arguments)
         if isinstance(result, Response):

@@ -23,7 +23,7 @@ TEXT = {"type": "string"}
 
 
 class Detail(Struct, omit_defaults=True):
-    """What is wrong, and where: in the body by a JSON pointer, or elsewhere by the name of a parameter."""
+    """What is wrong, and where: a JSON pointer into the body, or the name of a parameter."""
 
     detail: str
     pointer: str | None = None
@@ -131,7 +131,7 @@ def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], s
         schema = schemas[operation.body] if operation.body else operation.texts["form"].schema
         body = {"required": True, "content": {operation.takes: {"schema": schema}}}
     if operation.body and method == "PATCH":
-        # Not as a second media type: generators of clients stumble over two with one schema.
+        # Not as a second media type: some generators of clients fail on two media types with one schema.
         body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
     return {
         "operationId": operation.id,

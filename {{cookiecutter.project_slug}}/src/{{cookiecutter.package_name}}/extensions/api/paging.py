@@ -1,8 +1,8 @@
 """Pages of a list, by cursor: stable while items come and go, and as fast on the last page as on the first.
 
-A cursor holds the sort key of the last item seen, which has to be unique: ``(created, id)``, say. To clients it is
-opaque. It is validated and not signed: a client that forges one starts where it likes. An item is missed if its key is
-below the cursor when it is committed: its transaction took a number early, and committed late.
+A cursor holds the sort key of the last item seen, which has to be unique, such as ``(created, id)``. Clients treat a
+cursor as opaque. It is validated and not signed: a client that forges one starts where it likes. A client misses an
+item that was committed after the client had passed its key: the transaction took the key early, and committed late.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,7 +22,7 @@ Key = TypeVar("Key")
 class Page(Input):
     """The parameters of a list; derive from it to add filters."""
 
-    #: What an operation with these parameters may answer as well.
+    #: Statuses that an operation with these parameters may also answer.
     errors: ClassVar = {404}
 
     limit: Annotated[int, Meta(ge=1, le=100, description="Items on a page.", examples=[20])] = 20
@@ -37,7 +37,7 @@ class Items(Struct, Generic[Item]):
 
 
 def decode_cursor(cursor: str, key: type[Key]) -> Key | None:
-    """The sort key after which the page begins; None for the first page. A cursor of no page is answered 404."""
+    """The sort key after which the page begins; None for the first page. An invalid cursor is answered 404."""
     if not cursor:
         return None
     try:

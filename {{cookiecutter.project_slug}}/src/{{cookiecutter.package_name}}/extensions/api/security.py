@@ -1,7 +1,8 @@
-"""Who asks: schemes by which clients say who they are, and operations ask for.
+"""Authentication: the security schemes that operations ask for.
 
-``scheme`` adds one to the contract and returns its readers: functions that look at ``flask.request`` and return who
-has sent it, or None. The first that returns something has found ``g.user``. A reader may ``abort(403)``.
+``scheme`` adds a scheme to the contract and returns the list of its readers. A reader is a function that looks at
+``flask.request`` and returns the user, or None. The first user that a reader returns becomes ``g.user``. A reader may
+``abort(403)``.
 """
 
 from collections.abc import Callable, Iterable

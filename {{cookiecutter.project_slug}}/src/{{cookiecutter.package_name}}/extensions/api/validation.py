@@ -1,4 +1,4 @@
-"""What a request sends, held to types: texts of the query, of headers, cookies and forms; and all mistakes of a body."""
+"""Requests, checked by types: texts of the query, of headers, cookies and forms; and all mistakes of a body."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from msgspec import UNSET, Struct, UnsetType, ValidationError
 from werkzeug.datastructures import CombinedMultiDict, FileStorage
 from werkzeug.exceptions import UnprocessableEntity
 
-#: Where texts are sent, and what Flask calls it.
+#: Where texts are sent, and the attribute of Flask's request.
 PLACES = {"query": "args", "headers": "headers", "cookies": "cookies", "form": "form"}
-#: More would help nobody.
+#: The most mistakes that one answer names.
 MOST_MISTAKES = 100
 #: The schema of an uploaded file, a type that msgspec does not know.
 FILES: dict[type, dict[str, Any]] = {FileStorage: {"type": "string", "format": "binary"}}
@@ -39,7 +39,7 @@ class Texts:
         self.kind = kind
         self.kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
         (root,), self.parts = msgspec.json.schema_components([kind], schema_hook=FILES.__getitem__, ref_template=REF)
-        #: What is left are further types, which the schema refers to.
+        #: Further types, which the schema refers to.
         self.schema = self.parts.pop(root["$ref"].rpartition("/")[2])
         self.many = {name for name, schema in self.schema["properties"].items() if "array" in _words(schema, "type")}
         files = [name for name, schema in self.schema["properties"].items() if "binary" in _words(schema, "format")]
@@ -51,7 +51,7 @@ class Texts:
         if self.place == "form":
             sent = CombinedMultiDict([sent, request.files])
         values = {}
-        # Clients send headers and cookies that are for others.
+        # Clients also send headers and cookies that no operation declares.
         for name in self.kinds if self.place in ("headers", "cookies") else sent:
             given = sent.getlist(name)
             if self.place == "headers" and name in self.many:
@@ -69,7 +69,7 @@ def _words(schema: dict[str, Any], keyword: str) -> list[str | None]:
 
 
 def from_text(value: object, kind: Any) -> object:
-    """A text, or several, as what a type takes, by JSON's own words: ``true`` and not ``1``, and no ``nan``."""
+    """A text, or several, as the values that a type takes, written as in JSON: ``true`` and not ``1``, no ``nan``."""
     with suppress(ValidationError):
         return msgspec.convert(value, kind)
     if isinstance(value, list):
@@ -81,7 +81,7 @@ def from_text(value: object, kind: Any) -> object:
 
 
 def check(value: object, kind: Any, mistakes: list[Mistake], parameters: bool = False) -> object:
-    """A value as its type; or None, and all that is wrong with it is appended."""
+    """The value as its type; or None, after its mistakes were appended."""
     try:
         return msgspec.convert(value, kind, str_keys=True)
     except ValidationError:
@@ -93,7 +93,7 @@ def check(value: object, kind: Any, mistakes: list[Mistake], parameters: bool = 
 
 
 def mistakes_of(value: object, kind: Any, at: str = "#") -> Iterator[Mistake]:
-    """All that is wrong with what JSON has been read, by JSON pointers; msgspec itself stops at the first."""
+    """All mistakes in decoded JSON, by JSON pointers; msgspec itself stops at the first."""
     try:
         msgspec.convert(value, kind, str_keys=True)
     except ValidationError as error:
@@ -112,7 +112,7 @@ def mistakes_of(value: object, kind: Any, at: str = "#") -> Iterator[Mistake]:
 
 
 def _parts(value: object, kind: Any) -> Iterator[tuple[object, object, Any]]:
-    """Fields of an object, or items of an array, with their types: UNSET is one that misses, UnsetType one too many."""
+    """Fields of an object, or items of an array, with types. A missing field is UNSET; an unknown one has UnsetType."""
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if isinstance(value, dict) and isclass(origin) and issubclass(origin, Struct):
         config = origin.__struct_config__
@@ -127,6 +127,6 @@ def _parts(value: object, kind: Any) -> Iterator[tuple[object, object, Any]]:
     elif isinstance(value, list) and origin in (list, set, frozenset, tuple) and arguments:
         kinds = arguments if origin is tuple and arguments[-1] is not ... else repeat(arguments[0])
         yield from ((number, *pair) for number, pair in enumerate(zip(value, kinds, strict=False)))
-    elif origin is not dict:  # A union, or something that is annotated: whatever of it has parts.
+    elif origin is not dict:  # A union, or an annotated type: try each of its types.
         for choice in arguments:
             yield from _parts(value, choice)

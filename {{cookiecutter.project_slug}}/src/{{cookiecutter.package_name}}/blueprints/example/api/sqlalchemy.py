@@ -79,7 +79,7 @@ def read_note(note_id: Id) -> NoteOut:
 @bp.patch("/notes/<int:note_id>")
 @operation(etag=True)
 def change_note(note_id: Id, json: NotePatch) -> NoteOut:
-    """Change what is sent of a note."""
+    """Change the fields of a note that the request sends."""
     note = locked(note_id)
     for name, value in changed_fields(json).items():
         setattr(note, name, value)
@@ -95,7 +95,7 @@ def delete_note(note_id: Id) -> None:
 
 
 def locked(note_id: int) -> Note:
-    """The note, locked until the transaction ends, if it is still what the client has read."""
+    """The note, locked until the transaction ends. 412 if it has changed since the client read it."""
     note = db.session.get(Note, note_id, with_for_update=True) or abort(404)
     check_if_match(NoteOut.of(note))
     return note
