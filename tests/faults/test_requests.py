@@ -258,10 +258,10 @@ def test_threads_never_exceed_the_pool(bake: Any) -> None:
         folder = bake(server=server, sql="postgresql", project_name=f"Pool {server}").path
         package = next((folder / "src").iterdir()).name
         program = (
-            f"import {package} as p; from sqlalchemy import Engine; from flask_sqlalchemy import SQLAlchemy\n"
+            f"import {package} as p; from {package}.extensions.sqlalchemy import db\n"
             "app = p.create_app({'APP_ENV': 'production', 'SECRET_KEY': '" + os.urandom(32).hex() + "',"
             " 'DATABASE_URL': 'postgresql://root@127.0.0.1/none', 'WEB_THREADS': 13})\n"
-            "with app.app_context(): print(*{e.pool.size() for e in app.extensions['sqlalchemy'].engines.values()})"
+            "with app.app_context(): print(db.engine.pool.size())"
         )
         environment = clean_environment(PYTHONPATH=str(folder / "src"))
         with Popen([sys.executable, "-c", program], env=environment, stdout=PIPE, text=True) as process:

@@ -1,5 +1,7 @@
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
+from time import sleep
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -84,6 +86,14 @@ def test_a_check_that_could_not_start_is_started_again(extend: Extend, monkeypat
         with pytest.raises(RuntimeError):
             client.get("/readyz")
     assert client.get("/readyz").status_code == 200
+
+
+def test_probes_at_the_same_time(extend: Extend) -> None:
+    """Each is told of a check that has ended, and not of one that another probe has just started."""
+    client = extend(database=lambda: sleep(0.001))
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: client.application.test_client().get("/readyz").status_code, range(200)))
+    assert set(statuses) == {200}
 
 
 def test_what_comes_back_is_ready(extend: Extend) -> None:

@@ -45,15 +45,15 @@ def readyz() -> ResponseReturnValue:
             thread = Thread(target=_check, args=[app, name, module.ready, results], daemon=True)
             thread.start()
             threads[name] = thread
-    deadline = monotonic() + app.config["READY_TIMEOUT"]
-    for thread in threads.values():
+    mine, deadline = dict(threads), monotonic() + app.config["READY_TIMEOUT"]
+    for thread in mine.values():
         thread.join(max(deadline - monotonic(), 0))
-    ready = set(results.values()) <= {"ok"}
-    return {"status": "ok" if ready else "unavailable", "checks": results}, 200 if ready else 503
+    checks = {name: "timed out" if thread.is_alive() else results[name] for name, thread in mine.items()}
+    ready = set(checks.values()) <= {"ok"}
+    return {"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503
 
 
 def _check(app: Flask, name: str, ready: Callable[[], object], results: dict[str, str]) -> None:
-    results[name] = "timed out"
     try:
         with app.app_context():
             ready()
