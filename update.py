@@ -1,4 +1,4 @@
-"""Update a service: the difference between what this template made of it and what it makes of it now is merged.
+"""Update a service: merge the difference between its generated code then and its generated code now.
 
 `make update` in a service clones the template and runs this in the service's folder. `cruft update` is not used,
 because it passes over files that were renamed or deleted, and gives up merging when one file cannot be merged.

@@ -32,7 +32,7 @@ def find_template():
         # Relative to where cookiecutter was started. While a hook runs, cookiecutter is in the template itself.
         here = f"/proc/{os.getppid()}/cwd"
         folder = os.path.realpath(here if os.path.exists(here) else os.path.join(os.environ.get("PWD", ""), folder))
-    with suppress(OSError):  # Without git, or in a folder of another kind, nothing is said.
+    with suppress(OSError):  # Without git, or without an archive's file, the commit is unknown.
         if not os.path.exists(os.path.join(folder, ".git")):
             with open(os.path.join(folder, ".git_archival.txt"), encoding="utf-8") as file:
                 return folder, address, file.read()

@@ -60,7 +60,7 @@ def test_requests_at_the_same_time(app: Flask, live_server: str, monkeypatch: py
 
 @pytest.mark.usefixtures("app")
 def test_log_lines_are_seen(caplog: pytest.LogCaptureFixture) -> None:
-    """By ``caplog`` and by structlog's ``capture_logs``, whichever way they are written."""
+    """``caplog`` sees lines of ``logging`` and of structlog; ``capture_logs`` sees those of structlog."""
     structlog.get_logger().warning("order_paid", order=7)
     logging.getLogger("orders").warning("order %s is late", 8)
     assert "order_paid" in caplog.text

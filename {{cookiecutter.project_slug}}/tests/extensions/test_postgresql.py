@@ -26,7 +26,7 @@ def test_every_spelling_of_the_url(probe: Callable[..., Flask], scheme: str) -> 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(10.0, "statement_timeout = 9000"), (None, "lock_timeout = 2000")])
 def test_time_outs(extension: ModuleType, seconds: float | None, limit: str) -> None:
-    """They go with each transaction: no pooler lends them to somebody else."""
+    """They are set in each transaction: a pooler does not hand them on to another client."""
     engine, connection = sa.create_engine("postgresql+psycopg://host/name"), Mock()
     extension.listen(engine, {"DATABASE_STATEMENT_TIMEOUT": seconds})
     engine.dispatch.begin(connection)

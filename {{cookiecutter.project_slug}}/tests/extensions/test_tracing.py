@@ -158,7 +158,7 @@ def test_two_apps_do_not_mix(probe: Callable[..., Flask], make_receiver: Callabl
         for receiver, name in zip(receivers, ["first", "second"], strict=True)
     ]
     outer, inner = apps
-    # Mounted, the inner one is asked while the outer one answers.
+    # With a mounted application, the inner one is called while the outer one answers.
     outer.add_url_rule("/mounted", view_func=lambda: inner.test_client().get("/").text)
     outer.test_client().get("/mounted").close()
     probe("extensions.tracing").test_client().get("/").close()

@@ -66,7 +66,7 @@ class Comparison:
         yield from self.security(where, old, new)
 
     def security(self, where: str, old: Document, new: Document) -> Found:
-        """Whoever was allowed before has to be allowed by one of the new alternatives."""
+        """A client that was allowed before has to be allowed by one of the new alternatives."""
         before = old.get("security", self.old.get("security")) or [{}]
         after = new.get("security", self.new.get("security")) or [{}]
         refused = [given for given in before if not any(asked.keys() <= given.keys() for asked in after)]
@@ -118,7 +118,7 @@ class Comparison:
     def values(self, at: str, old: Any, new: Any, *, sent: bool, seen: frozenset[Any] = frozenset()) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""
         olds, news = self._choices(self.old, old), self._choices(self.new, new)
-        # What is sent has to be taken by the new; what is read has to be known from the old.
+        # The new contract has to accept values that clients send; clients have to know values that they read.
         needed, offered = (olds, news) if sent else (news, olds)
         for kind, schema in needed.items():
             fitting = offered.get(kind, offered.get("number") if kind == "integer" else None)

@@ -1,6 +1,6 @@
-"""Sentry: errors that nobody expected, with the request that they ended, and nothing personal of it.
+"""Sentry: unexpected errors, with the request in which they occurred, without personal data.
 
-Without ``SENTRY_DSN`` nothing of it is imported. A process has one client: of several applications
+Without ``SENTRY_DSN``, the SDK is not imported. A process has one client: of several applications
 with a DSN, the last one decides where errors go. https://docs.sentry.io/platforms/python/
 """
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from ..core.settings import Env
 
-#: What reports have in common with lines of the log.
+#: Fields that reports share with log lines.
 TAGS = {"request_id", "trace_id", "span_id"}
-#: Seconds that the last errors have to be sent when the process ends.
+#: Seconds for sending the last errors when the process ends.
 FLUSH_TIMEOUT = 2.0
-#: What is collected beside the error: nothing. Variables of frames hold what requests brought.
+#: Collect nothing beside the error. Variables of frames hold data of requests.
 #: https://docs.sentry.io/platforms/python/data-management/data-collected/
 NOTHING: Any = {
     "cookies": {"mode": "off"},
@@ -60,7 +60,7 @@ def init_app(app: Flask) -> None:
     from sentry_sdk.integrations.threading import ThreadingIntegration
 
     def clean(event: "Event", hint: "Hint") -> "Event | None":
-        """Take out secrets, and drop what is not to be reported: probes, and what happens in applications without a DSN."""
+        """Take out secrets; drop reports of probes and of applications without a DSN."""
         if has_app_context() and "sentry" not in current_app.extensions:
             return None
         if event.get("type") == "transaction" and event["transaction"] in app.extensions["probes"]:
@@ -73,7 +73,7 @@ def init_app(app: Flask) -> None:
         environment=app.config["SENTRY_ENVIRONMENT"],
         release=version and f"{__name__.partition('.')[0]}@{version}",
         traces_sample_rate=app.config["SENTRY_TRACES_SAMPLE_RATE"] or None,
-        # The names of all others would be tried, which takes longer than all else at the start.
+        # Sentry would try to import all other integrations, which takes longer than the rest of the start.
         default_integrations=False,
         auto_enabling_integrations=False,
         integrations=[
@@ -93,5 +93,5 @@ def init_app(app: Flask) -> None:
         sentry_sdk.set_tags({name: value for name, value in get_contextvars().items() if name in TAGS})
 
     request_started.connect(tag, app, weak=False)
-    # Worker processes of multiprocessing do not call what ``atexit`` knows.
+    # Worker processes of multiprocessing do not call functions of ``atexit``.
     Finalize(None, client.close, kwargs={"timeout": FLUSH_TIMEOUT}, exitpriority=1)

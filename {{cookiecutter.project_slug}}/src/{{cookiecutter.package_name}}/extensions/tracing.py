@@ -1,7 +1,7 @@
-"""Tracing by OpenTelemetry: a span for each request, which goes on with the trace of whoever sent it.
+"""Tracing by OpenTelemetry: a span for each request, which continues the trace of its caller.
 
-Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` nothing of it is imported, and a request costs nothing more. What else the process
-environment says in OpenTelemetry's own names, such as which requests are sampled, its SDK reads for itself.
+Without ``OTEL_EXPORTER_OTLP_ENDPOINT``, the SDK is not imported, and a request costs nothing more. The SDK itself reads
+OpenTelemetry's other variables from the process environment, such as those for sampling.
 https://opentelemetry.io/docs/languages/sdk-configuration/
 """
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ..core.settings import Env
 
 PACKAGE = __name__.partition(".")[0]
-#: Other methods have one name together: clients can send any word as one.
+#: All other methods share one name: clients can send any word as a method.
 METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-#: Seconds that the last spans have to be sent when the process ends.
+#: Seconds for sending the last spans when the process ends.
 FLUSH_TIMEOUT = 2.0
 
 
@@ -55,7 +55,7 @@ def span(name: str, **attributes: Any) -> AbstractContextManager[object]:
     """Trace a part of a request: ``with tracing.span("render"): ...``."""
     if "tracing" not in current_app.extensions:
         return nullcontext()
-    # What exceptions say is often personal: they quote values.
+    # Messages of exceptions are often personal: they quote values.
     started: AbstractContextManager[object] = current_app.extensions["tracing"].tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     )
@@ -63,7 +63,7 @@ def span(name: str, **attributes: Any) -> AbstractContextManager[object]:
 
 
 def headers() -> dict[str, str]:
-    """What to send to another service, so that it goes on with the trace of this request."""
+    """The headers with which another service continues the trace of this request."""
     carrier: dict[str, str] = {}
     if "tracing" in current_app.extensions:
         current_app.extensions["tracing"].propagator.inject(carrier)
@@ -71,7 +71,7 @@ def headers() -> dict[str, str]:
 
 
 class Tracing:
-    """The spans of requests, around Flask and inside the middleware: what either logs belongs to the span.
+    """The spans of requests, around Flask and inside the middleware: log lines of both belong to the span.
 
     https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
     """
@@ -84,7 +84,7 @@ class Tracing:
         self.context, self.trace, self.propagator = context, trace, TraceContextTextMapPropagator()
         self.provider = provider(app.config)
         self.tracer = self.provider.get_tracer(PACKAGE)
-        #: Where a context has the span of the request, and the context before it.
+        #: The key of a context for the request's span and the context before it.
         self.request = context.create_key("request")
         self.probes: set[str] = app.extensions["probes"]
         layer = app.extensions["middleware"]
@@ -95,8 +95,8 @@ class Tracing:
         flush_at_end(app, self.provider)
 
     def begin(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Start the span of a request, and go on with the request; probes and scrapes would bury the others."""
-        # A request that is still there was never closed: the new one does not belong to it.
+        """Start the span of a request, and answer it. Probes and scrapes have no spans: these would bury the others."""
+        # A request whose span is still open was never closed: the new request does not belong to it.
         earlier: Any = self.context.get_value(self.request)
         before = earlier[1] if earlier else self.context.get_current()
         if environ["PATH_INFO"] in self.probes:
@@ -138,12 +138,12 @@ class Tracing:
         self.context.attach(before)
 
     def fail(self, sender: Flask, exception: BaseException, **_: object) -> None:
-        """Name the exception that no view expected; what it says stays in the log."""
+        """Record the class of an unexpected exception; its message stays in the log."""
         self.trace.get_current_span().set_attribute("error.type", type(exception).__qualname__)
 
 
 def provider(config: Mapping[str, Any]) -> "TracerProvider":
-    """Where spans come from, and how they are sent: one for each application, and none for the process."""
+    """The provider of spans, which also sends them: one for each application, and none for the process."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -180,5 +180,5 @@ def flush_at_end(app: Flask, provider: "TracerProvider") -> None:
 
     # The main process answers no request, and a process with threads should not be forked.
     serving.connect(flush, app, weak=False)
-    # Worker processes of multiprocessing do not call what ``atexit`` knows.
+    # Worker processes of multiprocessing do not call functions of ``atexit``.
     Finalize(None, flush, exitpriority=1)

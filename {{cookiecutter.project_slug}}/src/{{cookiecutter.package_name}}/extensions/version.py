@@ -6,8 +6,8 @@ from functools import cache
 
 @cache
 def installed_version() -> str | None:
-    """The version that was installed; None where the source runs without being installed."""
-    # Imported here, because it takes its time and not every service asks.
+    """The installed version; None if the package runs without being installed."""
+    # Imported here, because the import is slow and not every service asks for the version.
     from importlib.metadata import distributions
 
     # Found by its files, since it may have another name. An editable one has a file with the path instead of modules.

@@ -1,4 +1,4 @@
-"""Requests are held to the types of their views, to the letter."""
+"""Requests are checked strictly against the types of their views."""
 
 import gzip
 from collections.abc import Callable

@@ -84,7 +84,7 @@ def test_the_page_is_for_browsers_and_takes_nothing_from_elsewhere(client: Flask
 
 
 def test_the_page_is_off_in_production(make_api: Callable[..., Flask]) -> None:
-    """Unless it is asked for; the contract is for everybody."""
+    """Unless ``API_DOCS`` is set; the contract is public."""
     production = {"APP_ENV": "production", "SECRET_KEY": token_hex(32)}
     for settings, status in (({}, 404), ({"API_DOCS": "yes"}, 200)):
         client = make_api(**production, **settings).test_client()

@@ -1,4 +1,4 @@
-"""Who asks comes before what is asked."""
+"""Authentication comes before the request is read."""
 
 from collections.abc import Callable
 from typing import Any

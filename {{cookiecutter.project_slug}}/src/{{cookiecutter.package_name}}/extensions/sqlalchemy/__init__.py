@@ -6,7 +6,8 @@ https://docs.sqlalchemy.org/en/21/orm/quickstart.html
 
 What differs between databases is in ``pysqlite.py``, and for a server in the extension of its name: ``SCHEMES``, how
 its URLs begin; ``EXAMPLE``, one of them; ``options(url, config)``, arguments of ``create_engine``;
-``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``; ``WRITABLE``, a query whether one can write.
+``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``; ``WRITABLE``, a query that tells whether
+the database accepts writes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ class Base(orm.DeclarativeBase):
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A moment: a ``datetime`` with a time zone, which comes back in UTC, also from a database that keeps no zone."""
+    """A ``datetime`` with a time zone, which comes back in UTC, also from a database that stores no time zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -70,7 +71,7 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
 @contextmanager
 def conflict(message: str) -> Iterator[None]:
-    """Answer 409 if what is written inside collides with other rows: a value that must be unique is taken, or a row is
+    """Answer 409 if a statement inside collides with other rows: a value that must be unique is taken, or a row is
     still referenced. ``with conflict("A customer has this name."): db.session.commit()``
     """
     try:
@@ -106,7 +107,7 @@ def init_app(app: Flask) -> None:
         "pool_size": app.config["WEB_THREADS"],
         "max_overflow": 2,
         "pool_timeout": app.config["DATABASE_CONNECT_TIMEOUT"],
-        # Connections beyond what the load needs stay idle, and are closed when they are old.
+        # Connections that the load does not need stay idle, and are closed when they are old.
         "pool_use_lifo": True,
         "pool_recycle": 1800,
     }
@@ -142,7 +143,7 @@ def options(database: ModuleType, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tag(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
-    """Append the request id as a comment: ``core`` has made sure that it can end none.
+    """Append the request id as a comment: ``core`` accepts no request id that could end a comment.
 
     https://google.github.io/sqlcommenter/spec/
     """
@@ -164,7 +165,7 @@ def _answer(error: Any) -> ResponseReturnValue:
 
 
 def _databases() -> dict[str, ModuleType]:
-    """The modules of databases, by the schemes of their URLs; those of servers come first."""
+    """The modules of databases, by the schemes of their URLs; modules of servers come first."""
     return {scheme: module for module in [*modules.load(), pysqlite] for scheme in getattr(module, "SCHEMES", [])}
 
 

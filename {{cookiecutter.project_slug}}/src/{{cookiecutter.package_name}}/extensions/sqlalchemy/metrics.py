@@ -1,6 +1,6 @@
 """The connections of the pool, for Prometheus: how many are open, are in use, and may be.
 
-They are counted when they change, so that each worker tells of now, also one that is too busy to be scraped.
+They are counted when they change, so that the figures of each worker are current, even if it is too busy for a scrape.
 https://docs.sqlalchemy.org/en/21/core/events.html#connection-pool-events
 """
 
@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
         in_use.inc()
 
     def checkin(connection: Any, entry: Any) -> None:
-        if entry in used:  # Otherwise it was found broken, could not be opened anew, and was not handed out.
+        if entry in used:  # Otherwise the connection was broken, could not be opened again, and was not handed out.
             used.remove(entry)
             in_use.dec()
 

@@ -47,7 +47,7 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
     from flask_alembic.cli import cli
 
     database = current_app.extensions["database"]
-    # A statement takes as long as it takes, but waits for a lock no longer than two seconds.
+    # A statement of a migration may take any time, but waits for a lock no longer than two seconds.
     config = {**current_app.config, "DATABASE_STATEMENT_TIMEOUT": None}
     engine = sa.create_engine(**extension.options(database, config), poolclass=sa.NullPool)
     database.listen(engine, config)
@@ -70,14 +70,14 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
 def first_migration() -> None:
     """Make the first migration from the models, if there are models and no migration."""
     if extension.Base.metadata.tables and not _revisions():
-        # Compared with a database that is certainly empty.
+        # Alembic compares the models with a database that is certainly empty.
         _alembic(sa.create_engine("sqlite://")).revision("first")
 
 
 def check(connection: sa.Connection) -> None:
     """Raise if the database is older than the models."""
     known, current = _revisions(), _current(connection)
-    # A revision that this process does not know is newer, and was made to get along with this process.
+    # A revision that this process does not know is newer: its migration keeps the code of this process working.
     if known and known[-1] not in current and current <= {*known}:
         raise ServiceUnavailable("The database is not migrated: run `db upgrade`")
 
@@ -88,7 +88,7 @@ def _alembic(engine: sa.Engine) -> "Alembic":
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     alembic = Alembic(run_mkdir=False, command_name="", metadatas=extension.Base.metadata, engines=engine)
     alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]
-    # By the microsecond: two migrations may be made in one second.
+    # To the microsecond: two migrations may be made in one second.
     alembic.rev_id = lambda: f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"  # type: ignore[method-assign]
     return alembic
 
@@ -114,7 +114,7 @@ def _import_type(kind: str, item: Any, context: "AutogenContext") -> Literal[Fal
 
 @event.listens_for(sa.Table, "column_reflect")
 def _make_generic(inspector: sa.Inspector, table: sa.Table, column: Any) -> None:
-    """Name types of SQLite as every database knows them: a column that is dropped there comes back on any database."""
+    """Write types of SQLite as generic types: ``downgrade`` then restores a dropped column on any database."""
     if inspector.dialect.name == "sqlite" and not isinstance(column["type"], sa.CHAR):
         generic = column["type"].as_generic(allow_nulltype=True)
         column["type"] = sa.DateTime(timezone=True) if isinstance(generic, sa.DateTime) else generic

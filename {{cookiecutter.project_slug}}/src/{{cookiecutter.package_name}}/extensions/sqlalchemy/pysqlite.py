@@ -24,7 +24,7 @@ CONFLICTS = {787, 1555, 2067}
 
 def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        # Relative to the working directory, as for every other program that reads the URL.
+        # A path is relative to the working directory, as in every other program that reads the URL.
         "url": url.set(database=str(Path(url.database or "").absolute())),
         # The wait for a lock; two seconds for a migration.
         "connect_args": {"timeout": config["DATABASE_STATEMENT_TIMEOUT"] or 2, "check_same_thread": False},
@@ -57,6 +57,6 @@ def _connect(connection: Any, record: Any) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     # A transaction that begins with a read and goes on to a write fails if another has written since. So it takes the
-    # lock for writing first, but in requests that only read, or all requests would wait for each other.
+    # lock for writing first, except in requests that only read: otherwise all requests would wait for each other.
     only_reads = has_request_context() and request.method in ("GET", "HEAD")
     connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

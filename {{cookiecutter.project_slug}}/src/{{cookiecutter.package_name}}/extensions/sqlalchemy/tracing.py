@@ -38,7 +38,7 @@ def listen(engine: Engine, tracer: Any) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        # What no request asks for, such as a migration, would be a trace of its own.
+        # A statement outside of requests, such as one of a migration, would be a trace of its own.
         if get_current_span().is_recording() and not statement.startswith("BEGIN"):
             operation = statement.split(maxsplit=1)[0].upper()
             context.span = tracer.start_span(
