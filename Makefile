@@ -21,7 +21,7 @@ run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what 
 	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/run $(ANSWERS) >/dev/null
 	@cd build/run/* && PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory run PYTHON="$(PYTHON)" PORT=$(PORT)
 
-quick: $(VENV)/ready tidy ## Run the fast tests, in under two minutes
+quick: $(VENV)/ready tidy ## Run the fast tests, in a minute and a half
 	$(BIN)/pytest -n auto -m 'not slow and not faults and not prove' $(ARGS)
 
 test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches

@@ -1,4 +1,4 @@
-"""A plugin of pytest: what each file of tests costs. As a program, it prints what the last runs have written down."""
+"""A plugin of pytest: what each file of tests costs. As a program, it prints what runs have written down."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-COSTS = Path(__file__).parents[1] / "build/costs.json"
+COSTS = Path(__file__).parents[1] / "build/test_costs.json"
 
 spent: dict[str, list[float]] = {}
 
@@ -49,13 +49,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if spent and not hasattr(session.config, "workerinput"):
         COSTS.parent.mkdir(exist_ok=True)
         known = json.loads(COSTS.read_text()) if COSTS.exists() else {}
-        COSTS.write_text(json.dumps(known | spent))
+        COSTS.write_text(json.dumps(known | {session.config.option.markexpr: spent}))
 
 
 def main() -> None:
     if not COSTS.exists():
         raise SystemExit("Nothing was measured yet: make quick, or make test")
-    rows = sorted(json.loads(COSTS.read_text()).items(), key=lambda row: -row[1][2])
+    costs: dict[str, list[float]] = {}
+    for run in json.loads(COSTS.read_text()).values():
+        # make quick runs a part of what make test runs.
+        costs |= {path: cost for path, cost in run.items() if cost >= costs.get(path, [])}
+    rows = sorted(costs.items(), key=lambda row: -row[1][2])
     total = [sum(row[1][column] for row in rows) for column in range(3)]
     print("tests  seconds  of the processor")
     for path, (count, wall, cpu) in [*rows, ("together", total)]:

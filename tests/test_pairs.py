@@ -5,6 +5,7 @@ the tests and the server of a row run in its own.
 """
 
 import re
+from collections.abc import Callable
 from fnmatch import fnmatch
 from itertools import combinations, product
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 import covertable
 import pytest
-from manifest import MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, answers_of, chosen
+from conftest import Service
+from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, answers_of, chosen
 from running import BIN, required_settings, run, serving
 
 
@@ -48,9 +50,20 @@ def rules() -> list[dict[str, Any]]:
 
 def rows() -> list[dict[str, str]]:
     """Few sets of answers in which every pair of answers occurs that the manifest allows."""
-    found = [dict(row) for row in covertable.make(QUESTIONS, strength=2, constraints=rules())]
-    # What several options bring is missing only where all of these are.
-    found.append(answers_of("minimal"))
+    # What others bring has no question: it is a factor all the same, for it has to be there and away beside every option.
+    having = ALWAYS | QUESTIONS.keys()
+    brought = sorted(name for name in OPTIONS if name not in having and "question" not in OPTIONS[name])
+    factors = QUESTIONS | {name: ["away", "there"] for name in brought}
+    follows = [
+        {
+            "operator": "fn",
+            "requires": [name, *(q for q in QUESTIONS if any(picks({q: a}, name) for a in QUESTIONS[q]))],
+            "evaluate": lambda row, name=name: picks(row, name) == (row[name] == "there"),
+        }
+        for name in brought
+    ]
+    made = covertable.make(factors, strength=2, constraints=[*rules(), *follows])
+    found = [{question: row[question] for question in QUESTIONS} for row in made]
     # An unknown argument of covertable's is ignored without a word.
     assert all(allowed(row) for row in found)
     return found
@@ -60,42 +73,49 @@ ROWS = rows()
 NAMES = [" ".join(sorted(chosen(row))) for row in ROWS]
 
 
+def related(option: str) -> set[str]:
+    """The questions whose answers decide whether an option can be there: all questions have too many answers together."""
+    names, questions, before = {option}, set[str](), -1
+    while before < len(names):
+        before = len(names)
+        names |= {other for name in names for key in ("needs", "excludes") for other in OPTIONS[name].get(key, ())}
+        questions = {q for q in QUESTIONS for a in QUESTIONS[q] if any(picks({q: a}, name) for name in names)}
+        names |= {name for name in OPTIONS for q in questions for a in QUESTIONS[q] if picks({q: a}, name)}
+    return questions
+
+
 def test_every_pair_of_options_occurs_both_ways() -> None:
     """Pairs of answers are not enough: what counts is every option with, and without, every other."""
-    everything = [dict(zip(QUESTIONS, values, strict=True)) for values in product(*QUESTIONS.values())]
-    possible = {chosen(answers) for answers in everything if allowed(answers)}
     covered = {chosen(row) for row in ROWS}
     options = sorted(name for name, option in OPTIONS.items() if not option.get("always"))
     for first, second in combinations(options, 2):
-        for state in product([True, False], repeat=2):
-            occurs = [{(first in names, second in names) == state for names in sets} for sets in (possible, covered)]
-            assert (True in occurs[0]) == (True in occurs[1]), f"{first}, {second}: {state} is not in any row"
+        asked = related(first) | related(second)
+        sets = [dict(zip(asked, values, strict=True)) for values in product(*(QUESTIONS[name] for name in asked))]
+        possible = {chosen(answers) for answers in (answers_of("minimal") | some for some in sets) if allowed(answers)}
+        states = [{(first in names, second in names) for names in found} for found in (possible, covered)]
+        assert states[0] == states[1], f"{first}, {second}: not every state is in a row"
 
 
 @pytest.fixture(params=ROWS, ids=NAMES)
-def service(request: pytest.FixtureRequest, bake: Any) -> Path:
-    path: Path = bake(**request.param).path
-    return path
+def service(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Service:
+    return bake(**request.param)
 
 
 @pytest.fixture(params=PRESETS)
-def preset(request: pytest.FixtureRequest, bake: Any) -> Path:
-    path: Path = bake(preset=request.param).path
-    return path
+def preset(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Service:
+    return bake(preset=request.param)
 
 
-def static_checks(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        # Other tests may be running the service.
-        if path.is_file() and not {".venv", "__pycache__"} & set(path.parts):
-            text = path.read_text()
-            name = path.relative_to(folder).as_posix()
-            own = any(fnmatch(name, pattern) for pattern in MANIFEST["_copy_without_render"])  # It has its own braces.
-            assert not re.search(r"cookiecutter\." if own else r"cookiecutter\.|\{%|(?<!\$)\{\{", text), (
-                f"{path} was not rendered"
-            )
-            assert "\n\n\n\n" not in text, f"{path} has a scar"
-            assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), f"{path} ends badly"
+def static_checks(service: Service) -> None:
+    # As it was generated: another test may have worked in the folder.
+    for path, text in service.texts.items():
+        own = any(fnmatch(path, pattern) for pattern in MANIFEST["_copy_without_render"])  # It has its own braces.
+        assert not re.search(r"cookiecutter\." if own else r"cookiecutter\.|\{%|(?<!\$)\{\{", text), (
+            f"{path} was not rendered"
+        )
+        assert "\n\n\n\n" not in text, f"{path} has a scar"
+        assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), f"{path} ends badly"
+    folder = service.path
     run(folder, "ruff", "check", "--no-cache")
     run(folder, "ruff", "format", "--check", "--no-cache")
     run(folder, "mypy", "--cache-dir", str(folder.parents[1] / "mypy_cache"))
@@ -103,12 +123,12 @@ def static_checks(folder: Path) -> None:
     run(folder, "deptry", "src", "--per-rule-ignores", "DEP002=flask-swagger-ui")
 
 
-def test_static(service: Path) -> None:
+def test_static(service: Service) -> None:
     """Nothing is left unrendered; formatted, linted, strictly typed; requirements used, and none missing."""
     static_checks(service)
 
 
-def test_static_of_preset(preset: Path) -> None:
+def test_static_of_preset(preset: Service) -> None:
     static_checks(preset)
 
 
