@@ -71,7 +71,7 @@ def _make_base(name: str, version: str) -> None:
     (system,) = re.findall(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     container = buildah("from", "scratch").strip()
     tree = Path(buildah("mount", container).strip())
-    execute(*ROOT, "mmdebstrap", "--quiet", "--variant=essential", system, str(tree))
+    execute(*ROOT, "mmdebstrap", "--quiet", "--variant=essential", "--include=libstdc++6", system, str(tree))
     _install_python(Path(python), tree)
     buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", "--cmd", "python3", container)
     buildah("commit", "--quiet", "--rm", container, name)
