@@ -8,6 +8,9 @@ import sys
 import unicodedata
 from contextlib import suppress
 
+if sys.version_info < (3, 10):
+    sys.exit("Cookiecutter runs on Python {}.{}: it needs 3.10 or newer here.".format(*sys.version_info))
+
 # The only form in which answers come in here: whatever they hold, this is one literal of Python's.
 answers = json.loads({{cookiecutter | jsonify | jsonify}})
 given = {name: value for name, value in answers.items() if not name.startswith("_")}
@@ -47,9 +50,11 @@ def problems():
     """Yield a line for each answer that is refused, saying what to answer instead."""
     for name, text in asked.items():
         check = closed_problem if name in closed else text_problem
-        # YAML and JSON have values that are no text. Cookiecutter turns only numbers into text.
-        untyped = None if isinstance(given[name], str) else "write a text, in quotes"
-        if problem := untyped or check(name, text):
+        if not isinstance(given[name], str):
+            # YAML and JSON have values that are no text, and YAML takes yes and no for such. Numbers came as text.
+            example = f', such as "{closed[name][0]}"' if name in closed else ""
+            yield f"{name}={json.dumps(given[name])[:60]}: write a text, in quotes{example}."
+        elif problem := check(name, text):
             yield f"{name}={shown(text)}: {problem}."
     yield from needs()
 

@@ -506,14 +506,64 @@ def test_reserved_names_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("name", ["pre_gen_project", "post_gen_project"])
 def test_hooks_need_nothing_but_an_old_python(name: str) -> None:
-    """Cookiecutter runs them with its own Python, which may be 3.10."""
+    """Cookiecutter runs them with its own Python, which may be 3.10; older ones run the first as far as its refusal."""
     text = (TEMPLATE / f"hooks/{name}.py").read_text()
-    module = ast.parse(text, feature_version=(3, 10))
+    module = ast.parse(text, feature_version=(3, 8))
     imports = {node.names[0].name for node in ast.walk(module) if isinstance(node, ast.Import)}
     imports |= {str(node.module) for node in ast.walk(module) if isinstance(node, ast.ImportFrom)}
     assert imports <= sys.stdlib_module_names
     # Answers come in once, in one form, and nothing else is rendered.
     assert re.findall(r"{[{%#].*?[}%#]}", text) == ["{{cookiecutter | jsonify | jsonify}}"]
+
+
+@pytest.mark.parametrize("version", [(3, 8, 20), (3, 9, 1)])
+def test_an_old_python_is_refused_in_a_line(version: tuple[int, ...], tmp_path: Path) -> None:
+    text = (TEMPLATE / "hooks/pre_gen_project.py").read_text()
+    # What is new in later ones is gone.
+    old = f"import sys; sys.version_info = {version}; del sys.stdlib_module_names\n"
+    done = subprocess.run([sys.executable, "-c", old + text], cwd=tmp_path, capture_output=True, text=True, check=False)
+    line = f"Cookiecutter runs on Python {version[0]}.{version[1]}: it needs 3.10 or newer here.\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+# --- answers that are no text ---
+
+UNTYPED = {
+    "api: yes": 'api=true: write a text, in quotes, such as "yes".',
+    "api: null": 'api=null: write a text, in quotes, such as "yes".',
+    "api: {a: b}": 'api={"a": "b"}: write a text, in quotes, such as "yes".',
+    "sql: no": 'sql=false: write a text, in quotes, such as "none".',
+    "description: null": "description=null: write a text, in quotes.",
+    "author_name: on": "author_name=true: write a text, in quotes.",
+    "python_version: 3.10": "python_version='3.1': answer 3.13, 3.12, 3.11 or 3.14.",
+    "python_version: 3.12": "",
+    "project_name: 7": "",
+    "package_name: 7": "package_name='7': use lower-case letters",
+}
+
+
+@pytest.mark.parametrize("written", UNTYPED)
+def test_a_configuration_with_values_that_are_no_text(out: Path, written: str) -> None:
+    """They are taken for what was meant, or refused in a line."""
+    config = out.parent / "config-replay"
+    config.write_text(f"default_context:\n  {written}\n")
+    command = [BIN / "cookiecutter", TEMPLATE, "--no-input", "--config-file", config, "-o", out]
+    environment = os.environ | {"HOME": str(out.parent / "home-replay")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    assert [done.returncode, len(lines)] == ([1, 1] if UNTYPED[written] else [0, 0])
+    assert done.stderr.startswith(UNTYPED[written])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ['{"description": null}', '{"description": {}}', '{"api": true}'])
+def test_cruft_with_values_that_are_no_text(out: Path, tmp_path: Path, written: str) -> None:
+    template = copy_template(tmp_path / "template-replay")
+    command = [BIN / "cruft", "create", template, "--no-input", "--default-config", "--extra-context", written]
+    done = run_git(*command, cwd=out, check=False, HOME=str(tmp_path / "home-replay"))
+    assert done.returncode
+    assert "write a text, in quotes" in done.stderr.splitlines()[0]
+    assert not tree(out)
 
 
 def test_the_texts_above_are_what_they_claim() -> None:

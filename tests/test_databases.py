@@ -466,13 +466,13 @@ def test_a_type_of_another_database_is_written_as_it_is(bake: Callable[..., Serv
 
 POOLER = """
 [databases]
-postgres = host=127.0.0.1 port={server} dbname=postgres user=owner password={password} pool_size=3
+postgres = host=127.0.0.1 port={server} dbname=postgres user=owner password={password} pool_size={size}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 """
 SLEEP = """
 from sqlalchemy import text
@@ -485,8 +485,8 @@ def sleep() -> ResponseReturnValue:
 
 
 @contextmanager
-def pooler(url: str) -> Iterator[str]:
-    """PgBouncer in transaction mode before a PostgreSQL server: its URL."""
+def pooler(url: str, mode: str) -> Iterator[str]:
+    """PgBouncer before a PostgreSQL server, with no other setting than its mode: its URL."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if program is None:
         missing("pgbouncer", "apt-get install pgbouncer")
@@ -494,7 +494,8 @@ def pooler(url: str) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # It is not the one who runs the tests that reads the file.
         file = Path(folder, "pgbouncer.ini")
-        file.write_text(POOLER.format(server=server, port=port, password=PASSWORD))
+        size = 3 if mode == "transaction" else 20
+        file.write_text(POOLER.format(server=server, port=port, password=PASSWORD, mode=mode, size=size))
         with subprocess.Popen([str(program), "-q", str(file)], **as_user("postgres")) as process:  # type: ignore[call-overload]
             try:
                 until(lambda: listening(port), 10)
@@ -504,11 +505,14 @@ def pooler(url: str) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["transaction", "session"])
 @pytest.mark.parametrize("engine", ["postgresql"])
-def test_behind_a_pooler(engine: str, service: Path, servers: Callable[[str], Private], tmp_path: Path) -> None:
+def test_behind_a_pooler(
+    engine: str, mode: str, service: Path, servers: Callable[[str], Private], tmp_path: Path
+) -> None:
     """No request fails, time-outs hold, and none of them stays at a connection that others are lent."""
     add(service, SLEEP)
-    with pooler(servers(engine).url) as url:
+    with pooler(servers(engine).url, mode) as url:
         make_first_migration(service)
         upgrade(service, url)
         with running(service, tmp_path / "log", url) as server:
@@ -562,6 +566,31 @@ def test_a_database_that_became_read_only(
             execute(*undo)
         until(lambda: server.get("/readyz")[0] == 200, 5)
     administrator.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_a_file_that_is_read_only(engine: str, service: Path, tmp_path: Path) -> None:
+    """As on a disk that was mounted anew after an error: writers are answered 503, and it is not ready."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'marks.sqlite'}"
+    make_first_migration(service)
+    upgrade(service, url)
+    with running(service, tmp_path / "before", url) as server:
+        key = json.loads(request(int(server.url.rpartition(":")[2]), "POST", "/marks")[2])["id"]
+    for path in [*folder.iterdir(), folder]:
+        path.chmod(0o555)
+    # An administrator may write all the same, unless the right to do so is taken away.
+    command = [".venv/bin/python", "-m", "marks", "serve"]
+    if os.getuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override", *command]
+    settings = required_settings(service) | {"DATABASE_URL": url}
+    with serving(service, tmp_path / "log", command, **settings) as server:
+        port = int(server.url.rpartition(":")[2])
+        assert [request(port, "POST", "/marks")[0] for _ in range(20)] == [503] * 20
+        assert server.get("/readyz")[0] == 503
+        assert server.get(f"/marks/{key}")[0] == 200
 
 
 def test_servers_are_those_of_the_manifest() -> None:

@@ -38,7 +38,7 @@ def test_defaults_of_an_organisation(template: Path, tmp_path: Path) -> None:
     # YAML has values that are no text.
     config.write_text(f"default_context:\n  api: yes\n{folders}")
     done = run(*command, out / "3", cwd=tmp_path, check=False, COOKIECUTTER_CONFIG=str(config))
-    assert done.stderr == "api='True': write a text, in quotes.\n"
+    assert done.stderr == 'api=true: write a text, in quotes, such as "yes".\n'
 
 
 def test_services_by_script(template: Path, tmp_path: Path) -> None:

@@ -106,6 +106,21 @@ def test_workers_end_with_a_killed_main_process(start: Start, kind: str) -> None
         assert not server.live(), "somebody holds the port"
 
 
+@pytest.mark.short
+def test_a_busy_main_process_is_killed(start: Start, kind: str) -> None:
+    """Gunicorn's workers go on for STOP_TIMEOUT where clients use the connections that they keep."""
+    with start(STOP_TIMEOUT="3") as server, Load(server.port, "/wait/50", 10).running() as load:
+        workers = server.workers()
+        time.sleep(0.5)
+        server.process.kill()
+        server.process.wait(10)
+        seconds = until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 20)
+        load.stop.set()
+        assert not server.live(), "somebody holds the port"
+    print(f"{kind}: main process killed under 10 clients, STOP_TIMEOUT=3: its workers end {seconds:.2f} s later")
+    assert seconds < (8 if kind == "gunicorn" else 5)
+
+
 def test_sigterm_while_it_starts(service: Any, kind: str, tmp_path: Path) -> None:
     """At any moment of the first two seconds; to the main process alone, and to all processes as systemd does."""
     slowest = {}

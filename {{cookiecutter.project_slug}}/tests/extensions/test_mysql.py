@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -39,10 +40,33 @@ def test_time_outs(extension: ModuleType, seconds: float | None, server: str, li
     cursor.execute.assert_called_once_with(f"SET {limits}")
 
 
-@pytest.mark.parametrize("option", ["nonsense=1", "ssl_ca=/no/such/file", "connect_timeout=abc"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "nonsense=1",
+        "ssl_ca=/no/such/file",
+        "connect_timeout=abc",
+        "autocommit=1",
+        "cursorclass=dict",
+        "conv=1",
+        "max_allowed_packet=big",
+    ],
+)
 def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleType, option: str) -> None:
     with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL has a wrong option: "):
         probe("extensions.sqlalchemy", DATABASE_URL=f"mysql://host/name?{option}")
+
+
+def test_a_server_that_does_not_greet(extension: ModuleType) -> None:
+    """Connecting takes as long as it may, and not as long as a statement may."""
+    config = {"DATABASE_STATEMENT_TIMEOUT": None, "DATABASE_CONNECT_TIMEOUT": 0.1}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"mysql://127.0.0.1:{silent.getsockname()[1]}/name"
+        engine = sa.create_engine(**extension.options(sa.make_url(address), config))
+        extension.listen(engine, config)
+        with pytest.raises(sa.exc.OperationalError, match="No greeting from the server: timed out") as error:
+            engine.connect()
+    assert extension.unavailable(error.value.orig)
 
 
 def test_what_is_unavailable(extension: ModuleType) -> None:

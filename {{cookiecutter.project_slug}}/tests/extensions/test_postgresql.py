@@ -39,9 +39,22 @@ def test_no_start_up_parameter_and_no_prepared_statement(extension: ModuleType) 
     assert arguments == {"connect_timeout": 3, "autocommit": True, "prepare_threshold": None}
 
 
-def test_a_parameter_that_there_is_not(probe: Callable[..., Flask], package: ModuleType) -> None:
-    with pytest.raises(package.core.settings.ConfigError, match='DATABASE_URL: invalid connection option "foo"'):
-        probe("extensions.sqlalchemy", DATABASE_URL="postgresql://host/name?foo=bar")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("foo=bar", 'invalid connection option "foo"'),
+        ("sslmode=bar", "an option has a wrong value"),
+        ("target_session_attrs=bar", "an option has a wrong value"),
+    ],
+)
+def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleType, option: str, message: str) -> None:
+    with pytest.raises(package.core.settings.ConfigError, match=f"DATABASE_URL: {message}"):
+        probe("extensions.sqlalchemy", DATABASE_URL=f"postgresql://host/name?{option}")
+
+
+@pytest.mark.parametrize("option", ["sslmode=require", "host=one,two&port=1,2", "host=one:1&host=two:2", "host=/run"])
+def test_a_right_option_is_taken(probe: Callable[..., Flask], option: str) -> None:
+    probe("extensions.sqlalchemy", DATABASE_URL=f"postgresql:///name?{option}")
 
 
 def test_what_is_unavailable(extension: ModuleType) -> None:

@@ -423,7 +423,12 @@ def test_a_wrong_url_is_refused(make: Probe, package: ModuleType, url: str) -> N
 
 @pytest.mark.parametrize(
     ("url", "message"),
-    [("oracle://user:hunter2@host/name", "needs a database such as"), ("sqlite://user:hun@ter2@host/n", "%40")],
+    [
+        ("oracle://user:hunter2@host/name", "needs a database such as"),
+        ("sqlite://user:hun@ter2@host/n", "%40"),
+        ("sqlite://user:hun@host/ter2@host/n", "%40"),
+        ("sqlite://user:hun@host/n?ter2@host/n", "%40"),
+    ],
 )
 def test_a_refusal_tells_no_password(make: Probe, package: ModuleType, url: str, message: str) -> None:
     with pytest.raises(package.core.settings.ConfigError, match=message) as refusal:

@@ -1,6 +1,9 @@
 """MySQL and MariaDB, through PyMySQL. https://pymysql.readthedocs.io/"""
 
+import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
+from inspect import signature
 from typing import Any
 
 import pymysql
@@ -44,8 +47,12 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
     }
     try:
         positional, named = url.get_dialect()().create_connect_args(url)
+        # Options whose values SQLAlchemy leaves as text, and PyMySQL does not take as text.
+        for name, parameter in signature(pymysql.Connection).parameters.items():
+            if isinstance(named.get(name), str) and isinstance(parameter.default, int | type):
+                raise TypeError(name)
         pymysql.Connection(*positional, **{**named, **arguments}, defer_connect=True)
-    except (OSError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, TypeError, ValueError) as error:
         raise ConfigError(f"DATABASE_URL has a wrong option: {error}") from None
     return {"url": url, "connect_args": arguments, "pool_pre_ping": True}
 
@@ -53,8 +60,27 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
 def listen(engine: Engine, config: Mapping[str, Any]) -> None:
     timeout = config["DATABASE_STATEMENT_TIMEOUT"]
 
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, args: Any, kwargs: Any) -> Any:
+        """Wait for the greeting of the server no longer than for the connection; PyMySQL waits as for a statement."""
+        connection = pymysql.Connection(*args, **kwargs, defer_connect=True)
+        if connection.unix_socket:
+            return None
+        with ExitStack() as stack:
+            try:
+                address = (connection.host, connection.port)
+                link = stack.enter_context(socket.create_connection(address, config["DATABASE_CONNECT_TIMEOUT"]))
+                link.recv(1, socket.MSG_PEEK)
+            except OSError as error:
+                raise pymysql.OperationalError(2003, f"No greeting from the server: {error}") from error
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.connect(link)
+            stack.pop_all()
+        return connection
+
     @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: Any) -> None:
+    def limit(connection: Any, record: Any) -> None:
         if timeout is None:
             # All requests wait behind a migration that waits for the lock of a table: for a day, if it may.
             limits = "SESSION lock_wait_timeout = 2"

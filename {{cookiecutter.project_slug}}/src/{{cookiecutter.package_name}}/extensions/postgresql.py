@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-import sqlalchemy as sa
 from psycopg import errors
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PGconn, Ping, TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
@@ -15,6 +14,8 @@ from ..core.settings import ConfigError
 #: What hosting services and libraries call it; the last is what SQLAlchemy does.
 SCHEMES = ["postgresql", "postgres", "postgresql+psycopg"]
 EXAMPLE = "postgresql://user:password@host/name"
+#: Where nobody answers.
+NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": ""}
 WRITABLE = "SELECT current_setting('transaction_read_only') = 'off'"
 
 
@@ -38,7 +39,10 @@ class Connection(psycopg.Connection[Any]):
 
 def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        psycopg.conninfo.make_conninfo(**{name: str(value) for name, value in url.query.items()})
+        info = psycopg.conninfo.make_conninfo(**{name: str(value) for name, value in url.query.items()} | NOWHERE)
+        # libpq looks at the values of options first.
+        if PGconn.ping(info.encode()) == Ping.NO_ATTEMPT:
+            raise psycopg.ProgrammingError("an option has a wrong value")
     except psycopg.ProgrammingError as error:
         raise ConfigError(f"DATABASE_URL: {error}") from None
     arguments = {
@@ -64,10 +68,8 @@ def listen(engine: Engine, config: Mapping[str, Any]) -> None:
         connection.limit = seconds
         return connection
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # In one round trip. LOCAL, because poolers lend the connection to others after the transaction.
-        connection.exec_driver_sql(f"BEGIN; SET LOCAL {limit}")
+    # In one round trip. LOCAL, because poolers lend the connection to others after the transaction.
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(f"BEGIN; SET LOCAL {limit}"))
 
 
 def unavailable(error: Exception) -> bool:

@@ -6,8 +6,8 @@ https://docs.sqlalchemy.org/en/21/orm/quickstart.html
 
 What differs between databases is in ``pysqlite.py``, and for a server in the extension of its name: ``SCHEMES``, how
 its URLs begin; ``EXAMPLE``, one of them; ``options(url, config)``, arguments of ``create_engine``;
-``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``; ``WRITABLE``, a query that tells whether
-the database accepts writes.
+``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``; ``WRITABLE``, a statement that is false
+or fails where one cannot write.
 """
 
 from collections.abc import Iterator, Mapping
@@ -127,7 +127,8 @@ def init_app(app: Flask) -> None:
 def ready() -> None:
     """Raise while the database is away, cannot be written, or is older than the models."""
     with db.engine.connect() as connection:
-        if not connection.scalar(sa.text(current_app.extensions["database"].WRITABLE)):
+        answer = connection.execute(sa.text(current_app.extensions["database"].WRITABLE))
+        if answer.returns_rows and not answer.scalar():
             raise ServiceUnavailable("The database is read-only.")
         migrations.check(connection)
 
@@ -178,6 +179,7 @@ def _problem(text: str) -> str:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         return f"Set it to the address of the database, such as {_example()}"
-    if url.drivername not in _databases() or not url.database:
+    if url.drivername not in _databases() or not url.database or (url.query and url.drivername in pysqlite.SCHEMES):
         return f"This service needs a database such as {_example()}"
-    return "Write %40 for an @ in the password." if "@" in (url.host or "") else ""
+    # What stands after the first @ may be a part of the password, wherever it has ended up.
+    return "Write %40 for an @ in the password." if url.username and text.count("@") > 1 else ""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "migrations"
 #: What is done to a new migration. https://alembic.sqlalchemy.org/en/latest/autogenerate.html#auto-formatting
 HOOKS = {"hooks": "check, format"}
-for _hook, _options in (("check", "check --fix --quiet"), ("format", "format --quiet")):
-    HOOKS |= {f"{_hook}.type": "module", f"{_hook}.module": "ruff"}
-    HOOKS[f"{_hook}.options"] = f"{_options} REVISION_SCRIPT_FILENAME"
+for _hook, _run in (("check", "check --fix --quiet"), ("format", "format --quiet")):
+    _options = f"{_run} REVISION_SCRIPT_FILENAME"
+    HOOKS |= {f"{_hook}.type": "module", f"{_hook}.module": "ruff", f"{_hook}.options": _options}
 
 
 def init_app(app: Flask) -> None:

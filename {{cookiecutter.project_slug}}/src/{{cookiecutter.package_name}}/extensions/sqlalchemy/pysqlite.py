@@ -13,8 +13,8 @@ from sqlalchemy.engine import URL, Engine
 
 SCHEMES = ["sqlite"]
 EXAMPLE = "sqlite:////folder/name.sqlite"
-#: A transaction begins with the lock for writing, and fails without it.
-WRITABLE = "SELECT 1"
+#: It needs the right to write and writes nothing; ``BEGIN IMMEDIATE`` only reads in a file that is read-only.
+WRITABLE = "PRAGMA incremental_vacuum(1)"
 #: Primary result codes that are no fault of the statement: busy, locked, read-only, interrupted, input or output,
 #: full, cannot open. https://www.sqlite.org/rescode.html
 UNAVAILABLE = {5, 6, 8, 9, 10, 13, 14}
