@@ -59,7 +59,10 @@ def copier_template(preset: str) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The files that come from the tree, by their names; .cruft.json, which says how to update, the hook writes."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found.pop(".cruft.json", None)
+    return found
 
 
 def into_new_folder(command: Callable[[Path], list[str | Path]]) -> Callable[[], Cost]:
@@ -141,7 +144,7 @@ def main() -> None:
     generated = Table(
         "Generating, beside Copier on the same files",
         "The whole process, started anew each time, hooks included. Copier renders the same files and copies the same, with "
-        "the answers as a default, and makes the same service, byte by byte; it is not given the files that the hook "
+        "the answers as a default, and makes the same service, byte by byte, but for .cruft.json; it is not given the files that the hook "
         "removes.",
         ["", "clock, ratio", "CPU, ratio", "CPU, ms", "CPU of Copier, ms"],
         rows,

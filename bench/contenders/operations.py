@@ -16,7 +16,7 @@ class Hello(Struct):
 
 
 def config(env: object) -> dict[str, Any]:
-    return {"API_VERSIONS": {"/bench": "1.0.0"}}
+    return {"API_VERSIONS": {"/api/v1": "1.0.0", "/bench": "1.0.0"}}
 
 
 @bp.get("/small")

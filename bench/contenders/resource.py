@@ -42,7 +42,7 @@ STORED = [Note(number, "A note about something", "task", ["one", "two"], AUTHOR,
 
 
 def config(env: object) -> dict[str, Any]:
-    return {"API_VERSIONS": {"/bench": "1.0.0"}}
+    return {"API_VERSIONS": {"/api/v1": "1.0.0", "/bench": "1.0.0"}}
 
 
 def made(number: int, note: NoteIn) -> Note:
