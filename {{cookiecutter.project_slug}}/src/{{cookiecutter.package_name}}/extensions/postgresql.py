@@ -14,8 +14,8 @@ from ..core.settings import ConfigError
 #: What hosting services and libraries call it; the last is what SQLAlchemy does.
 SCHEMES = ["postgresql", "postgres", "postgresql+psycopg"]
 EXAMPLE = "postgresql://user:password@host/name"
-#: Where nobody answers.
-NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": ""}
+#: Where nobody answers. libpq asks the system for a user that is not given; the one of a container may have no name.
+NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": "", "user": "nobody"}
 WRITABLE = "SELECT current_setting('transaction_read_only') = 'off'"
 
 
