@@ -23,6 +23,8 @@ SERVERS = {
     "postgresql": os.environ.get("TEST_POSTGRESQL_URL", "postgresql://root@127.0.0.1:5432/test"),
     "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test"),
 }
+#: The packages of Debian that have them.
+PACKAGES = {"postgresql": "postgresql", "mysql": "mariadb-server"}
 PASSWORD = "right-and-proper"
 
 
@@ -40,8 +42,8 @@ def need(engine: str) -> str:
     address = re.search(r"@([^/:]+):(\d+)/", url)
     assert address, url
     if not listening(int(address[2]), address[1]):
-        package, service = {"postgresql": ("postgresql",) * 2, "mysql": ("mariadb-server", "mariadb")}[engine]
-        start = f"apt-get install {package} && service {service} start, or set TEST_{engine.upper()}_URL"
+        service = {"postgresql": "postgresql", "mysql": "mariadb"}[engine]
+        start = f"apt-get install {PACKAGES[engine]} && service {service} start, or set TEST_{engine.upper()}_URL"
         missing(f"a server at {url}", start)
     return url
 
@@ -110,8 +112,7 @@ def private(engine: str) -> Iterator[Private]:
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
     found = [shutil.which(program, path=path) for program in programs]
     if None in found:
-        package = {"postgresql": "postgresql", "mysql": "mariadb-server"}[engine]
-        missing(f"what a private {engine} server needs", f"apt-get install {package}")
+        missing(f"what a private {engine} server needs", f"apt-get install {PACKAGES[engine]}")
     folder = Path(tempfile.mkdtemp(prefix=f"private-{engine}-"))
     data, port = folder / "data", free_port()
     if os.getuid() == 0:

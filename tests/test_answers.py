@@ -255,7 +255,8 @@ def test_needs(out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     }
     manifest["_answers"] = MANIFEST["_answers"] | {"letters": ["none", "weekly"]}
     # Questions stand before what is computed from their answers.
-    manifest |= {"reports": "no", "slim": "no", "letters": "none", "__chosen": manifest.pop("__chosen")}
+    computed = {name: manifest.pop(name) for name in ("__chosen", "__modules")}
+    manifest |= {"reports": "no", "slim": "no", "letters": "none", **computed}
     (template / "cookiecutter.json").write_text(json.dumps(manifest))
     with pytest.raises(FailedHookException):
         generate(out, template, reports="yes", letters="weekly", slim="yes", tracing="yes")

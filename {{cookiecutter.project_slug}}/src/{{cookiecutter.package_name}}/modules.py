@@ -12,12 +12,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: The options that were chosen. ``make update`` changes this list: do not write into it.
-CHOSEN: list[str] = [
-{% for name, option in cookiecutter._options.items() if name in cookiecutter.__chosen.split() %}
-{% for module in option.get('modules', []) if not (module.split('.') | select('in', cookiecutter._options) | reject('in', cookiecutter.__chosen.split()) | list) %}
-    "{{ module }}",
-{% endfor %}
-{% endfor %}
+CHOSEN: list[str] = [{{ cookiecutter.__modules }}
 ]
 
 #: Your modules: a new blueprint or extension is a line here. ``make update`` never changes this list.

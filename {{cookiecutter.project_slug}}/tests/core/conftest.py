@@ -5,17 +5,11 @@ from secrets import token_hex
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 
 @pytest.fixture
 def app(probe: Callable[..., Flask]) -> Flask:
     return probe()
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
 
 
 @pytest.fixture

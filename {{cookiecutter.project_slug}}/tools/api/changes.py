@@ -95,25 +95,21 @@ class Comparison:
         at = f"{where}, request body"
         if new.get("required") and not old.get("required"):
             yield f"{at}: it is required now"
-        for media, content in old.get("content", {}).items():
-            if media not in new.get("content", {}):
-                yield f"{at}: {media} is no longer accepted"
-            else:
-                yield from self.values(
-                    at, content.get("schema", {}), new["content"][media].get("schema", {}), sent=True
-                )
+        yield from self.contents(at, old, new, sent=True)
 
     def response(self, at: str, old: Document, new: Document) -> Found:
         for name in old.get("headers", {}):
             if name not in new.get("headers", {}):
                 yield f"{at}: the header {name} is removed"
+        yield from self.contents(at, old, new, sent=False)
+
+    def contents(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
         for media, content in old.get("content", {}).items():
-            if media not in new.get("content", {}):
-                yield f"{at}: {media} is no longer answered"
+            if media in new.get("content", {}):
+                schemas = (content.get("schema", {}), new["content"][media].get("schema", {}))
+                yield from self.values(at, *schemas, sent=sent)
             else:
-                yield from self.values(
-                    at, content.get("schema", {}), new["content"][media].get("schema", {}), sent=False
-                )
+                yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool, seen: frozenset[Any] = frozenset()) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""

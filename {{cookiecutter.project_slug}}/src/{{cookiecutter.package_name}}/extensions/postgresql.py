@@ -14,7 +14,7 @@ from ..core.settings import ConfigError
 #: What hosting services and libraries call it; the last is what SQLAlchemy does.
 SCHEMES = ["postgresql", "postgres", "postgresql+psycopg"]
 EXAMPLE = "postgresql://user:password@host/name"
-#: Where nobody answers. libpq asks the system for a user that is not given; the one of a container may have no name.
+#: Where nobody answers. Without a user, libpq takes the name of the process's user, who has none in some containers.
 NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": "", "user": "nobody"}
 WRITABLE = "SELECT current_setting('transaction_read_only') = 'off'"
 

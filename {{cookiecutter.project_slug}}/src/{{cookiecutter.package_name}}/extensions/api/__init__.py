@@ -19,8 +19,6 @@ from . import openapi
 from .contract import JSON
 
 STATIC = Path(__file__).parent / "static"
-#: The package has a page of its own, too; it is not used, because the policy forbids its inline script.
-SWAGGER = str(files("flask_swagger_ui") / "dist")
 #: For the page only. https://developer.mozilla.org/docs/Web/HTTP/Guides/CSP
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -65,7 +63,9 @@ def page() -> ResponseReturnValue:
 
 def file(name: str) -> ResponseReturnValue:
     """Send a file of the page."""
-    return send_from_directory(SWAGGER if name.startswith("swagger-ui") else STATIC, name)
+    # Looked up here, because that imports the package. Its own page is not used: the policy forbids its inline script.
+    folder = files("flask_swagger_ui") / "dist" if name.startswith("swagger-ui") else STATIC
+    return send_from_directory(str(folder), name)
 
 
 @commands.command()

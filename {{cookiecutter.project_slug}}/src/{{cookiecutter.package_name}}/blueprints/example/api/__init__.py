@@ -1,7 +1,6 @@
 """The example as a resource of the API: its types are its checks and its documentation.
 
-What to delete: this folder, its tests, and its line in ``modules.py``; then ``make
-openapi``.
+What to delete: this folder, its tests, and its line in ``modules.py``. Then ``make openapi``.
 """
 
 from typing import Annotated

@@ -1,7 +1,6 @@
 """The example with a database: notes, from their table to their contract. Read it, then delete it.
 
-What to delete: this file, its tests, and its line in ``modules.py``. Then ``make openapi``,
-and a migration.
+What to delete: this file, its tests, and its line in ``modules.py``. Then ``make openapi``, and a migration.
 """
 
 from datetime import UTC, datetime
