@@ -1,12 +1,16 @@
 # Everything that is done with this template, a line each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run quick test faults prove costs check lint format bench pictures reserved clean tidy
+.PHONY: help run quick test orders faults prove costs check lint format bench pictures reserved clean tidy
 SHELL := /bin/sh
 
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# A worker that has nothing left to do takes tests from the other; until then each has files of its own, and makes what
+# their tests share once.
+PYTEST = $(BIN)/pytest -n auto --dist worksteal $(if $(SEED),--random-order-seed=$(SEED)) $(ARGS)
+ORDERS ?= $(shell seq 20)
 # What make bench runs, in order
 BENCH := $(addprefix bench/,serving.py bytecodes.py items.py sql.py starting.py generating.py)
 # uv of the machine, or one in the environment
@@ -22,16 +26,20 @@ run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what 
 	@cd build/run/* && PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory run PYTHON="$(PYTHON)" PORT=$(PORT)
 
 quick: $(VENV)/ready tidy ## Run the fast tests, in a minute and a half
-	$(BIN)/pytest -n auto -m 'not slow and not faults and not prove' $(ARGS)
+	$(PYTEST) -m 'not slow and not faults and not prove'
 
 test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
-	$(BIN)/pytest -n auto -m 'not faults and not prove' $(if $(SINCE),--since=$(SINCE)) $(ARGS)
+	$(PYTEST) -m 'not faults and not prove' $(if $(SINCE),--since=$(SINCE))
+
+orders: ## Run the fast tests in 20 other orders; RUN=test runs all tests, ORDERS="3 8" is which
+	@failed=; for seed in $(ORDERS); do $(MAKE) --no-print-directory $(or $(RUN),quick) SEED=$$seed || failed="$$failed $$seed"; done; \
+	test -z "$$failed" || { echo "Failed: make $(or $(RUN),quick) SEED=... with$$failed" >&2; exit 1; }
 
 faults: $(VENV)/ready tidy ## Break the production servers in every way that is known, and print what happened
 	$(BIN)/pytest -n 2 --dist loadgroup -rP tests/faults $(ARGS)
 
 prove: $(VENV)/ready tidy ## Run the tests of services with newest and lowest versions, in any order, after each edit alone
-	$(BIN)/pytest -n auto -m prove -rP $(ARGS)
+	$(PYTEST) -m prove -rP
 
 costs: $(VENV)/ready ## Print what each file of tests cost when it last ran
 	@$(BIN)/python tests/costs.py

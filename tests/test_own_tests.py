@@ -17,8 +17,7 @@ COVERED = 90
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("preset", ["minimal", "full"])
 def test_any_order(preset: str, seed: int, bake: Callable[..., Service], tmp_path: Path) -> None:
-    service = Owned(bake(preset=preset), tmp_path / "service", site=Path(__file__).parent)
-    service.test("-p", "shuffle", SEED=str(seed))
+    Owned(bake(preset=preset), tmp_path / "service").test(f"--random-order-seed={seed}")
 
 
 @pytest.mark.slow
