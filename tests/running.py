@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 START_SECONDS = 60
 LOG_SECONDS = 30
 #: What belongs to the machine and its network, and not to any service.
-MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
+MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(MYPY|PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
 
 
 def clean_environment(**variables: str) -> dict[str, str]:

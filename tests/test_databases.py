@@ -98,7 +98,7 @@ def running(service: Path, log: Path, url: str, **variables: str) -> Iterator[Se
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["sqlite", *(pytest.param(name, marks=pytest.mark.prove) for name in SERVERS)])
 def test_own_tests_in_parallel(engine: str, bake: Callable[..., Service]) -> None:
     service = bake(sql=engine).path
     assert re.search(r"\d+ passed", run(service, "make", "test", "ARGS=-n 2"))

@@ -50,9 +50,10 @@ def test_writers_are_answered_what_they_wrote(notes: tuple[Path, Server]) -> Non
     assert answers == [(200, title) for title in titles]
 
 
-def test_a_fuzzer_finds_nothing(notes: tuple[Path, Server]) -> None:
+@pytest.mark.parametrize("examples", [20, pytest.param(100, marks=pytest.mark.prove)])
+def test_a_fuzzer_finds_nothing(examples: int, notes: tuple[Path, Server]) -> None:
     folder, server = notes
-    requests = fuzz(folder, server, 60, 7)
+    requests = fuzz(folder, server, examples, 7)
     print(f"{requests} requests")
-    assert requests > 500
+    assert requests > 8 * examples
     assert server.get("/readyz")[0] == 200

@@ -118,7 +118,7 @@ def static_checks(service: Service) -> None:
     folder = service.path
     run(folder, "ruff", "check", "--no-cache")
     run(folder, "ruff", "format", "--check", "--no-cache")
-    run(folder, "mypy", "--cache-dir", str(folder.parents[1] / "mypy_cache"))
+    run(folder, "mypy")
     # This one is files alone, without a module to import.
     run(folder, "deptry", "src", "--per-rule-ignores", "DEP002=flask-swagger-ui")
 

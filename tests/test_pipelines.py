@@ -330,7 +330,7 @@ def test_steps_are_executed(ci: str, sql: str, bake: Callable[..., Service], tmp
 
 def commit_and_clone(service: Path, folder: Path) -> Path:
     """What an owner does after generating, and CI before its steps."""
-    run(service, "make", "--silent", ".venv/ready")
+    run(service, "make", "--silent", "requirements.txt")
     git(service, "init")
     git(service, "add", ".")
     git(service, "commit", "--message", "As generated")
