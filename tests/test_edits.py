@@ -329,8 +329,16 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: 
     return Owned(bake(**SERVICES[request.param]), tmp_path / "service", site)
 
 
+#: All together on each service; those that are each for themselves where most is there, and least. The rest of them is
+#: part of test_alone.
+TOGETHER = [
+    *(pytest.param(name, EDITS[2:], id=f"{name}-all") for name in SERVICES),
+    *(pytest.param(name, [edit], id=f"{name}-{edit.__name__}") for name in ("full", "gunicorn") for edit in EDITS[:2]),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("edits", [EDITS[2:], EDITS[:1], EDITS[1:2]], ids=["all", "login", "no_main"])
+@pytest.mark.parametrize(("service", "edits"), TOGETHER, indirect=["service"])
 def test_edits(service: Owned, edits: list[Callable[[Owned], None]]) -> None:
     for edit in edits:
         edit(service)
