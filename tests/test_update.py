@@ -532,7 +532,8 @@ def test_ctrl_c_leaves_nothing(service: Path, tmp_path: Path) -> None:
     uv.write_text(f"#!/bin/sh\necho started >{started}\nread -r nothing <{started}\n")
     uv.chmod(0o755)
     make = subprocess.Popen(
-        ["make", "update", f"UV={uv}"],
+        # What a script runs in its background ignores Ctrl+C, and so would all that it starts.
+        ["env", "--default-signal=INT", "make", "update", f"UV={uv}"],
         cwd=service,
         env=updates.ENVIRONMENT | {"TMPDIR": str(temporary)},
         stderr=subprocess.DEVNULL,
