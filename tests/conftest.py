@@ -28,6 +28,12 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait, for an index of packages, a database or a time-out."""
+    return (os.cpu_count() or 1) + 1
+
+
 compile_template, compiled = StrictEnvironment.compile, {}
 
 
