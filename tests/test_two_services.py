@@ -32,10 +32,14 @@ def make(package, **config):
 
     return app
 
+def mounted():
+    return two
+
 one = make(first, SECRET_KEY="secret-of-the-first", LOG_LEVEL="info")
 two = make(second, SECRET_KEY="secret-of-the-second", LOG_LEVEL="warning")
+one.add_url_rule("/mounted", view_func=mounted)
 client = Client(DispatcherMiddleware(NotFound(), {"/one": one, "/two": two}))
-for path in "/one/work", "/two/work":
+for path in "/one/work", "/two/work", "/one/mounted":
     client.get(path, headers={"X-Request-ID": path.strip("/").replace("/", "-")}).close()
 print(json.dumps([client.get(path).text for path in ("/one/who", "/two/who")]))
 """
@@ -53,12 +57,13 @@ def test_two_services_in_one_process(bake: Callable[..., Service]) -> None:
     assert json.loads(done.stdout) == ["first", "second"], "each has its own session"
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     told = [
-        (line["service"], line["event"], line["request_id"]) for line in lines if "work" in str(line.get("request_id"))
+        (line["service"], line["event"], line["request_id"]) for line in lines if "-" in str(line.get("request_id"))
     ]
     assert told == [
         ("first", "detail", "one-work"),
         ("first", "loud", "one-work"),
         ("first", "request", "one-work"),
         ("second", "loud", "two-work"),
-    ], "each line once, with the id of its request and the level of its service"
+        ("first", "request", "one-mounted"),
+    ], "each line once, with the id of its request and the level of its service, also if one is an answer of the other"
     assert "secret-of-the" not in done.stderr

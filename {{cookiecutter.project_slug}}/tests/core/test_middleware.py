@@ -1,9 +1,11 @@
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request, url_for
 from flask.testing import FlaskClient
+from structlog.contextvars import bind_contextvars
 from werkzeug.test import EnvironBuilder
 
 SECURITY_HEADERS = {
@@ -41,6 +43,24 @@ def test_views_and_config_change_headers(probe: Callable[..., Flask]) -> None:
     assert headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
     assert headers["X-More"] == "yes"
     assert set(headers.keys()) >= SECURITY_HEADERS - {"X-Frame-Options"}
+
+
+def test_an_application_as_the_answer_of_another(
+    probe: Callable[..., Flask], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each header comes once, and the lines of the outer request keep what was bound to it."""
+    outer, inner = probe(), probe()
+
+    @outer.get("/inner")
+    def mount() -> Any:
+        bind_contextvars(user=7)
+        inner.test_client().get("/", headers={"X-Request-ID": "a-2"}).close()
+        return inner
+
+    answer = outer.test_client().get("/inner", headers={"X-Request-ID": "a-1"}, base_url="https://localhost")
+    assert sorted(answer.headers.keys()) == sorted({*answer.headers.keys()})
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(line["request_id"], line.get("user")) for line in lines] == [("a-2", 7), ("a-1", 7), ("a-1", 7)]
 
 
 def test_strict_transport_over_tls_alone(client: FlaskClient) -> None:
@@ -123,6 +143,14 @@ def test_trusted_proxies(probe: Callable[..., Flask], proxies: int, expected: di
     app = probe(TRUSTED_PROXIES=proxies)
     app.add_url_rule("/caller", view_func=caller)
     assert app.test_client().get("/caller", headers=FORWARDED).json == expected
+
+
+@pytest.mark.parametrize("prefix", ["/shop", "//host", "/\t/host", "/\\host", "https://host", "host"])
+def test_a_prefix_is_no_other_host(probe: Callable[..., Flask], prefix: str) -> None:
+    app = probe(TRUSTED_PROXIES=1, TRUSTED_PROXY_HEADERS="prefix")
+    app.add_url_rule("/away", view_func=lambda: redirect(url_for("index")))
+    location = app.test_client().get("/away", headers={"X-Forwarded-Prefix": prefix}).headers["Location"]
+    assert location == ("/shop/" if prefix == "/shop" else "/")
 
 
 def test_probes_are_answered_by_any_address(probe: Callable[..., Flask]) -> None:

@@ -1,3 +1,4 @@
+import gc
 import json
 from collections.abc import Callable
 
@@ -78,6 +79,14 @@ def test_two_applications_in_a_process(probe: Callable[..., Flask], capfd: pytes
     structlog.get_logger().info("sent", words="secret-of-the-first, secret-of-the-second")
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "sent" in line]
     assert json.loads(line)["words"] == "[redacted], [redacted]"
+
+
+def test_applications_that_are_gone_leave_no_secrets(probe: Callable[..., Flask]) -> None:
+    sizes = []
+    for _ in range(10):
+        gc.collect()
+        sizes.append(len(probe().extensions["redaction"].secrets.pattern))
+    assert max(sizes) < 3 * sizes[0]
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
+from weakref import WeakSet
 
 import orjson
 import structlog
@@ -41,12 +42,14 @@ def config(env: Env) -> dict[str, Any]:
 def init_app(app: Flask) -> None:
     """Configure the logs of this process. Of several applications in it each has its level, the last one the format."""
     level, root = logging.getLevelNamesMapping()[app.config["LOG_LEVEL"].upper()], cast(Any, logging.getLogger())
-    earlier = [other for other in root.handlers if hasattr(getattr(other, "stream", None), "redaction")]
+    earlier = [other for other in root.handlers if hasattr(other, "living")]
     lowest = min(level, root.level) if earlier else level
-    redaction = Redaction(app.config, [other.stream.redaction for other in earlier])
+    living = earlier[0].living if earlier else WeakSet()
+    redaction = Redaction(app.config, living)
     render = _as_json if app.config["LOG_FORMAT"] == "json" else structlog.dev.ConsoleRenderer(sys.stderr.isatty())
     last: list[Processor] = [redaction.process, render]
-    handler = logging.StreamHandler(Stderr(redaction))
+    handler: Any = logging.StreamHandler(Stderr())
+    handler.living = living
     handler.addFilter(lambda record: record.levelno >= (current_app or app).extensions["log_level"])
     processors = [ProcessorFormatter.remove_processors_meta, *last]
     handler.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=FIELDS + DETAILS))
@@ -70,9 +73,6 @@ def request_id() -> str:
 
 class Stderr:
     """A stream that writes each line by one system call: lines of several processes do not mix, up to 4 KiB each."""
-
-    def __init__(self, redaction: Redaction) -> None:
-        self.redaction = redaction
 
     def write(self, line: str) -> None:
         # The stream may be closed, or nobody reads it any more, which must not end the service.

@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Flask
-from structlog.contextvars import bind_contextvars, clear_contextvars
+from flask import Flask, has_app_context
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
@@ -36,9 +36,8 @@ FORWARDED = r"(for|host|port|prefix|proto)(,(for|host|port|prefix|proto))*"
 
 
 def config(env: Env) -> dict[str, Any]:
-    hint = "Must be some of for, host, port, prefix, proto."
-    headers = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, hint=hint).split(",")
-    return {"TRUSTED_PROXIES": env.integer("TRUSTED_PROXIES", 0, maximum=9), "TRUSTED_PROXY_HEADERS": headers}
+    names = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, hint="Any of for,host,port,prefix,proto.")
+    return {"TRUSTED_PROXIES": env.integer("TRUSTED_PROXIES", 0, maximum=9), "TRUSTED_PROXY_HEADERS": names.split(",")}
 
 
 def init_app(app: Flask) -> None:
@@ -66,10 +65,13 @@ class Middleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if (hosts := self.app.config["TRUSTED_HOSTS"]) and environ["PATH_INFO"] in self.app.extensions["probes"]:
             environ["HTTP_HOST"] = hosts[0].lstrip(".")  # Orchestrators send probes to the address of this process.
+        if (prefix := environ.get("SCRIPT_NAME")) and not re.match(r"/[^/\\\s]", prefix):
+            environ["SCRIPT_NAME"] = ""  # Redirects would lead to another host.
         if not REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", "")):
             environ["HTTP_X_REQUEST_ID"] = os.urandom(16).hex()
+        # A view of another application may have called this one: the lines that follow are about its own request again.
+        response = Response(self, environ, start_response, get_contextvars() if has_app_context() else {})
         bind_contextvars(service=self.app.name, request_id=environ["HTTP_X_REQUEST_ID"])
-        response = Response(self, environ, start_response)
         try:
             return response.answer()
         except BaseException as error:
@@ -88,11 +90,10 @@ class Response:
     layer: Middleware
     environ: WSGIEnvironment
     start_response: StartResponse
+    outer: dict[str, Any]
     started: float = field(default_factory=perf_counter)
     body: Iterable[bytes] = ()
-    status: int = 0
-    route: str = ""
-    length: int = 0
+    status, route, length = 0, "", 0
 
     def answer(self) -> Iterable[bytes]:
         self.body = self.layer.wsgi_app(self.environ, self.start)
@@ -108,15 +109,16 @@ class Response:
         """Send the status and the headers, with those that every response carries."""
         self.status = int(status[:3])
         # Werkzeug keeps the request here for as long as its context lives.
-        rule = getattr(self.environ.get("werkzeug.request"), "url_rule", None)
-        self.route = rule.rule if rule else ""
+        self.route = getattr(getattr(self.environ.get("werkzeug.request"), "url_rule", None), "rule", "")
         present = {name.lower(): value for name, value in headers}
         self.length = int(present.get("content-length", 2**20))
-        headers += [header for name, header in self.layer.headers.items() if name not in present]
-        headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
+        more = {"x-request-id": ("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"])} | self.layer.headers
         if self.environ["wsgi.url_scheme"] == "https":
             # Only over TLS: https://www.rfc-editor.org/rfc/rfc6797#section-7.2
-            headers.append(("Strict-Transport-Security", "max-age=31536000"))
+            more.setdefault("strict-transport-security", ("Strict-Transport-Security", "max-age=31536000"))
+        for name in present.keys() & more.keys():
+            del more[name]
+        headers += more.values()
         return self.start_response(status, headers, exc_info)
 
     def close(self) -> None:
@@ -134,3 +136,4 @@ class Response:
             for observe in self.layer.observers:
                 observe(method, self.route, self.status, seconds)
             clear_contextvars()
+            bind_contextvars(**self.outer)

@@ -4,7 +4,7 @@ https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html#data-to-
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, MutableSet
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,21 +26,21 @@ class Redaction:
     """Takes out secrets: the value of a field with such a name, text after such a name, and the service's own secrets.
 
     :param config: the configuration, in which the service's own secrets are.
-    :param earlier: secrets of applications that were made earlier in this process, and still log.
+    :param living: those of all applications of this process, to which this one is added: its logs are also theirs.
     """
 
-    def __init__(self, config: Mapping[str, Any], earlier: Iterable["Redaction"] = ()) -> None:
-        found = [secret for other in earlier for secret in other.own]
+    def __init__(self, config: Mapping[str, Any], living: MutableSet["Redaction"]) -> None:
+        found = []
         for name, value in config.items():
             if isinstance(value, str):
                 found += re.findall("://[^/:@]*:([^@]+)@", value)
-                if name.endswith(("KEY", "PASSWORD", "SECRET", "TOKEN")):
-                    found.append(value)
+                found += [value] if name.endswith(("KEY", "PASSWORD", "SECRET", "TOKEN")) else []
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.
         self.own: set[str] = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
-        own = sorted(map(re.escape, self.own), key=len, reverse=True)
+        living.add(self)
+        own = sorted({re.escape(text) for other in living for text in other.own}, key=len, reverse=True)
         self.secrets = re.compile("|".join(own) or "(?!)")
         # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))
