@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -571,7 +572,7 @@ def test_a_database_that_became_read_only(
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_file_that_is_read_only(engine: str, service: Path, tmp_path: Path) -> None:
-    """As on a disk that was mounted anew after an error: writers are answered 503, and it is not ready."""
+    """As on a disk that was mounted anew after an error: writers are answered 503, and it is not ready, until it is again."""
     folder = tmp_path / "disk"
     folder.mkdir()
     url = f"sqlite:///{folder / 'marks.sqlite'}"
@@ -579,6 +580,9 @@ def test_a_file_that_is_read_only(engine: str, service: Path, tmp_path: Path) ->
     upgrade(service, url)
     with running(service, tmp_path / "before", url) as server:
         key = json.loads(request(int(server.url.rpartition(":")[2]), "POST", "/marks")[2])["id"]
+        other = sqlite3.connect(folder / "marks.sqlite")  # What it leaves behind is what a killed process leaves.
+        other.execute("SELECT count(*) FROM marks")
+    assert (folder / "marks.sqlite-wal").exists()
     for path in [*folder.iterdir(), folder]:
         path.chmod(0o555)
     # An administrator may write all the same, unless the right to do so is taken away.
@@ -591,6 +595,11 @@ def test_a_file_that_is_read_only(engine: str, service: Path, tmp_path: Path) ->
         assert [request(port, "POST", "/marks")[0] for _ in range(20)] == [503] * 20
         assert server.get("/readyz")[0] == 503
         assert server.get(f"/marks/{key}")[0] == 200
+        for path in [folder, *folder.iterdir()]:
+            path.chmod(0o755)
+        assert [request(port, "POST", "/marks")[0] for _ in range(40)][-20:] == [201] * 20
+        assert server.get("/readyz")[0] == 200
+    other.close()
 
 
 def test_servers_are_those_of_the_manifest() -> None:

@@ -51,8 +51,11 @@ def test_a_file_that_is_read_only_is_away(app: Flask, db: Any) -> None:
 
     with app.app_context():
         engine = db.engine
-    sa.event.listen(engine, "connect", lambda connection, record: connection.execute("PRAGMA query_only = ON"))
+    only = ["ON"]
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA query_only = {only[-1]}"))
     assert app.test_client().post("/write").status_code == 503
+    only.append("OFF")
+    assert app.test_client().post("/write").status_code == 200, "the connection was opened anew"
 
 
 @pytest.mark.parametrize("option", ["timeout=abc", "mode=ro", "nonsense=1"])

@@ -5,7 +5,6 @@ answers this machine alone. https://prometheus.github.io/client_python/multiproc
 """
 
 import os
-import platform
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from functools import lru_cache, partial
 from hmac import compare_digest
 from multiprocessing.util import Finalize
 from pathlib import Path
+from platform import python_version
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -60,9 +60,7 @@ def init_app(app: Flask) -> None:
     Counter("service_workers_started", "Worker processes that were started.", registry=registry).inc()
     info = gauge("service_info", "What runs.", ["version", "python"], multiprocess_mode="livemax")
     # Set at the first scrape, because looking up the version would slow the start.
-    app.extensions["measures"] = [
-        lambda: info.labels(installed_version() or "unknown", platform.python_version()).set(1)
-    ]
+    app.extensions["measures"] = [lambda: info.labels(installed_version() or "unknown", python_version()).set(1)]
     in_progress = gauge("http_requests_in_progress", "Requests that are being answered, the one that asks included.")
     requests = Counter("http_requests", "Requests.", ["method", "route", "status"], registry=registry)
     name, text = "http_request_duration_seconds", "Seconds until a response was sent."

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "migrations"
 #: What is done to a new migration. https://alembic.sqlalchemy.org/en/latest/autogenerate.html#auto-formatting
 HOOKS = {"hooks": "check, format"}
-for _hook, _run in (("check", "check --fix --quiet"), ("format", "format --quiet")):
-    _options = f"{_run} REVISION_SCRIPT_FILENAME"
-    HOOKS |= {f"{_hook}.type": "module", f"{_hook}.module": "ruff", f"{_hook}.options": _options}
+for _key, _run in (("check", "check --fix --quiet"), ("format", "format --quiet")):
+    HOOKS |= {f"{_key}.type": "module", f"{_key}.module": "ruff", f"{_key}.options": f"{_run} REVISION_SCRIPT_FILENAME"}
 
 
 def init_app(app: Flask) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import has_request_context, request
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Engine, ExceptionContext
 
 SCHEMES = ["sqlite"]
 EXAMPLE = "sqlite:////folder/name.sqlite"
@@ -32,6 +32,7 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def listen(engine: Engine, config: Mapping[str, Any]) -> None:
+    event.listen(engine, "handle_error", _reopen)
     # A migration may replace a table that others refer to.
     if config["DATABASE_STATEMENT_TIMEOUT"]:
         event.listen(engine, "connect", _connect)
@@ -53,6 +54,14 @@ def _connect(connection: Any, record: Any) -> None:
     # The file keeps this mode. While another process makes the change, SQLite refuses it without any wait.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _reopen(context: ExceptionContext) -> None:
+    """Open a file anew that cannot be written: SQLite would not notice that it can be written again."""
+    if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == 8 and context.execution_context:
+        context.execution_context.cursor.close()  # It would keep the file open.
+        context.is_disconnect = True
+        context.engine.dispose()  # type: ignore[union-attr]
 
 
 def _begin(connection: sa.Connection) -> None:
