@@ -563,6 +563,8 @@ def test_a_database_that_became_read_only(
             status, body = server.get("/readyz")
             assert (status, "read-only" in json.loads(body)["checks"]["sqlalchemy"]) == (503, True)
             assert server.get(f"/marks/{key}")[0] == 200
+            refused = flask(service, "db", "downgrade", **required_settings(service) | {"DATABASE_URL": url})
+            assert (refused.returncode, refused.stderr.splitlines()[-1][:6]) == (1, "Error:"), refused.stderr
         finally:
             execute(*undo)
         until(lambda: server.get("/readyz")[0] == 200, 5)

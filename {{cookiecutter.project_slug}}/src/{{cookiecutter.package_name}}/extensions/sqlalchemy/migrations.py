@@ -60,7 +60,7 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
                 if not _current(connection) <= {*_revisions()}:
                     return click.echo("The database is newer than this release: nothing to do.")
         cli.main(arguments, prog_name=context.command_path)
-    except (CommandError, sa.exc.OperationalError) as error:
+    except (CommandError, sa.exc.OperationalError, sa.exc.InternalError) as error:
         raise click.ClickException(error.args[0]) from error
 
 
