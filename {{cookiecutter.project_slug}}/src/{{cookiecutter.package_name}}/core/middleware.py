@@ -93,7 +93,9 @@ class Response:
     outer: dict[str, Any]
     started: float = field(default_factory=perf_counter)
     body: Iterable[bytes] = ()
-    status, route, length = 0, "", 0
+    status: int = 0
+    route: str = ""
+    length: int = 0
 
     def answer(self) -> Iterable[bytes]:
         self.body = self.layer.wsgi_app(self.environ, self.start)

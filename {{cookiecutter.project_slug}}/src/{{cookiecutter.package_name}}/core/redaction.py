@@ -34,7 +34,8 @@ class Redaction:
         for name, value in config.items():
             if isinstance(value, str):
                 found += re.findall("://[^/:@]*:([^@]+)@", value)
-                found += [value] if name.endswith(("KEY", "PASSWORD", "SECRET", "TOKEN")) else []
+                if name.endswith(("KEY", "PASSWORD", "SECRET", "TOKEN")):
+                    found.append(value)
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.

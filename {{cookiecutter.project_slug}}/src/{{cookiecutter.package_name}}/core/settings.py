@@ -72,8 +72,9 @@ class Env:
             # Files and platforms leave a newline at the end. Bytes that are not UTF-8 are surrogates here.
             text = (",".join(given) if isinstance(given, list) else str(given)).strip().encode().decode()
             text = text.lower() if choices else text
-            # A text that does not match is a TypeError.
-            return re.fullmatch("|".join(choices) or pattern or ".*", text, re.DOTALL)[0]  # type: ignore[index]
+            if not re.fullmatch("|".join(choices) or pattern or ".*", text, re.DOTALL):
+                raise ValueError
+            return text
 
         otherwise = f"Must be one of: {', '.join(choices)}." if choices else "Must be text in UTF-8."
         return self._read(name, default, convert, hint or otherwise)

@@ -30,7 +30,8 @@ def config(env: Env) -> dict[str, Any]:
     # Granian hands X_Forwarded_For to the application as X-Forwarded-For, and nothing behind Granian can tell the two
     # apart: a client could choose the address that it seems to come from.
     if env.integer("TRUSTED_PROXIES", 0) and not stripped:
-        env.refuse("PROXY_STRIPS_UNDERSCORES", "Must be true: your TRUSTED_PROXIES drop names with underscores.")
+        needed = "Must be true for TRUSTED_PROXIES: proxies have to drop header names with underscores, as nginx does."
+        env.refuse("PROXY_STRIPS_UNDERSCORES", needed)
     return {"PROXY_STRIPS_UNDERSCORES": stripped}
 
 

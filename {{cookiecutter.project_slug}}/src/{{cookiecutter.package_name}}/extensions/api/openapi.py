@@ -122,7 +122,8 @@ def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], s
     if operation.security:
         responses[401]["headers"] = {"WWW-Authenticate": _header("How to say who you are.")}
     success = responses[operation.status] = {"description": HTTP_STATUS_CODES[operation.status]}
-    success |= {"headers": headers} if headers else {}
+    if headers:
+        success["headers"] = headers
     if operation.answer is not None or operation.media_type != JSON:
         success["content"] = {operation.media_type: {"schema": schemas.get(operation.answer, TEXT)}}
     body: dict[str, Any] = {}
