@@ -216,7 +216,7 @@ def servers() -> Iterator[Callable[[str], Private]]:
 def test_a_wrong_password_and_an_old_schema(
     engine: str, service: Path, servers: Callable[[str], Private], tmp_path: Path
 ) -> None:
-    url = servers(engine).url
+    url = make_database(servers(engine), "old")  # In the one of other tests, the schema may be new already.
     with running(service, tmp_path / "wrong", url.replace(PASSWORD, "wrong")) as server:
         status, body = server.get("/readyz")
         assert (status, json.loads(body)["checks"]["sqlalchemy"]) == (503, "unavailable")
@@ -231,6 +231,14 @@ def test_a_wrong_password_and_an_old_schema(
         assert "`db upgrade`" in json.loads(body)["checks"]["sqlalchemy"]
         upgrade(service, url)
         assert server.get("/readyz")[0] == 200
+
+
+def make_database(server: Private, name: str) -> str:
+    """Make a database on a server, and return its URL."""
+    administrator = sa.create_engine(with_driver(server.url), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with administrator.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return sa.make_url(server.url).set(database=name).render_as_string(hide_password=False)
 
 
 def make_first_migration(service: Path) -> None:
@@ -310,6 +318,7 @@ def test_away_under_load(
     with running(service, tmp_path / "log", database.url) as server, Load(server, clients=6) as load:
         until(lambda: load.statuses[201] > 50, 20)
         assert not load.statuses[503]
+        usual = load.slowest  # On a machine that has other work too.
         database.stop() if fault == "stop" else database.pause()
         try:
             until(lambda: load.statuses[503] > 10, 15)
@@ -329,7 +338,7 @@ def test_away_under_load(
         until(lambda: load.statuses[201] > written + 100, 20)
     print(f"{engine}, {fault}: {dict(load.statuses)}, slowest {load.slowest:.2f} s, ready after {recovered:.2f} s")
     assert not load.wrong
-    assert load.slowest < TIMEOUT + CONNECT_TIMEOUT + SLACK
+    assert load.slowest < TIMEOUT + CONNECT_TIMEOUT + SLACK + usual
     with running(service, tmp_path / "after", database.url) as server:
         lost = [key for key in load.acknowledged if server.get(f"/marks/{key}")[0] != 200]
     assert not lost
@@ -411,12 +420,8 @@ def test_migrations_written_on_sqlite(
     (main,) = service.glob("src/*/blueprints/main.py")
     main.write_text(DROPPED.sub("", main.read_text()))
     done += [flask(service, *command, **develop) for command in (["db", "revision", "Drop"], ["db", "upgrade"])]
-    url = sa.make_url(servers(engine).url)
-    administrator = sa.create_engine(with_driver(servers(engine).url), poolclass=sa.NullPool)
-    with administrator.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE things")  # The one of other tests has other migrations.
-    url = url.set(database="things")
-    settings = required_settings(service) | {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    url = make_database(servers(engine), "things")  # The one of other tests has other migrations.
+    settings = required_settings(service) | {"DATABASE_URL": url}
     for command in ("upgrade", "check", "downgrade", "upgrade", "downgrade base", "upgrade", "check"):
         done.append(flask(service, "db", *command.split(), **settings))
         if (len(done), engine) == (7, "postgresql"):  # What was dropped is there again.
