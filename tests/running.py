@@ -59,12 +59,20 @@ def set_up(service: Path) -> None:
     run(service, "make", "--silent", "test", "ARGS=--version")
 
 
+def required_names(folder: Path) -> list[str]:
+    """The settings without which production does not start, as the README of the service tells."""
+    return re.findall(r"^export (\w+)=", (folder / "README.md").read_text(), re.MULTILINE)
+
+
 def required_settings(folder: Path) -> dict[str, str]:
-    """What production asks for, as the README of the service tells: strong secrets, and what the manifest says to try."""
-    names = re.findall(r"^export (\w+)=", (folder / "README.md").read_text(), re.MULTILINE)
+    """What production asks for: strong secrets, what the manifest says to try, and addresses of servers that run."""
+    # Imported here, because servers are processes, too.
+    from servers.addresses import of_shared
+
+    names = required_names(folder)
     settings = [setting for option in OPTIONS.values() for setting in option.get("settings", [])]
     trials = {setting["name"]: setting["trial"] for setting in settings if "trial" in setting}
-    return {name: trials.get(name) or secrets.token_hex(32) for name in names}
+    return {name: trials.get(name) or secrets.token_hex(32) for name in names} | of_shared(names)
 
 
 def free_port() -> int:
