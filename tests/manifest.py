@@ -5,6 +5,7 @@ As a program, it prints what all options together install.
 
 import json
 import re
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +49,16 @@ def chosen(answers: dict[str, str]) -> frozenset[str]:
         if option.get("always") or answers.get(option.get("question", name)) in ("yes", name)
     }
     return frozenset(direct.union(*(OPTIONS[name].get("implies", []) for name in direct)))
+
+
+def settings(names: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+    """The settings of a service with these options, by their names."""
+    return {
+        setting["name"]: setting
+        for name in names
+        for setting in OPTIONS[name].get("settings", [])
+        if names.issuperset(setting.get("beside", ()))
+    }
 
 
 def allowed(answers: dict[str, str]) -> bool:

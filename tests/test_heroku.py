@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Service
 from databases import Private, private
-from manifest import OPTIONS, PRESETS, chosen
+from manifest import OPTIONS, PRESETS, chosen, settings
 from running import clean_environment, required_settings, run, serving, set_up
 from test_readme import blocks
 
@@ -36,10 +36,10 @@ def test_the_release_does_what_comes_before_serving(service: Service) -> None:
 def test_the_readme_sets_all_that_heroku_does_not(service: Service) -> None:
     section = service.read("README.md").split("\n## Heroku\n")[1].split("\n## ")[0]
     (command,) = blocks(section)
-    settings = [setting for name in service.chosen for setting in OPTIONS[name].get("settings", [])]
-    secrets = {setting["name"] for setting in settings if setting.get("required") is True}
+    told = settings(service.chosen).values()
+    secrets = {setting["name"] for setting in told if setting.get("required") is True}
     assert set(re.findall(r"(\w+)=", command)) == secrets
-    others = {setting["name"] for setting in settings if isinstance(setting.get("required"), str)}
+    others = {setting["name"] for setting in told if isinstance(setting.get("required"), str)}
     assert others == {name for name in others if f"`{name}`" in section}
 
 

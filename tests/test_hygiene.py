@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import Service
-from manifest import ENGINES, OPTIONS, PRESETS
+from manifest import ENGINES, PRESETS, settings
 
 #: What is handed over, by what is wrong with it.
 VALUES = {
@@ -54,11 +54,10 @@ for name, example in settings.items():
 
 def examples(service: Service) -> dict[str, str]:
     """The settings of a service, each with a value that is right."""
-    found = {}
-    for name in service.chosen:
-        for setting in OPTIONS[name].get("settings", []):
-            found[setting["name"]] = str(setting.get("trial") or setting["example"]).replace("{port}", "4318")
-    return found
+    return {
+        name: str(setting.get("trial") or setting["example"]).replace("{port}", "4318")
+        for name, setting in settings(service.chosen).items()
+    }
 
 
 FULL = {"preset": "full"}

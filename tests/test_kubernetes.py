@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import Service
 from databases import missing
-from manifest import OPTIONS, PRESETS, owners, tree_files
+from manifest import OPTIONS, PRESETS, owners, settings, tree_files
 from running import required_settings, run, serving, set_up
 from test_readme import blocks
 
@@ -154,11 +154,14 @@ def test_pods_run_the_image(rendered: Rendered) -> None:
     entry = re.search(r"^ENTRYPOINT (\[.*\])$", dockerfile, re.MULTILINE)
     assert user
     assert entry
+    program = json.loads(entry[1])
     for template in rendered.templates:
         security = template["spec"]["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (int(user[1]), int(user[2]))
         (container,) = template["spec"]["containers"]
-        assert container["command"][:3] == json.loads(entry[1])
+        command = container["command"]
+        commands = command[2].split(" && ") if command[:2] == ["sh", "-ec"] else [" ".join(command)]
+        assert all(line.split()[:3] == program for line in commands)
 
 
 def test_a_stop_fits_the_grace_period(rendered: Rendered) -> None:
@@ -171,7 +174,7 @@ def test_a_stop_fits_the_grace_period(rendered: Rendered) -> None:
 
 
 def test_selectors_find_the_web_pods_alone(rendered: Rendered) -> None:
-    """A migration gets no requests, and is no replica."""
+    """What prepares a release gets no requests, and is no replica."""
     (web, *jobs) = (template["metadata"]["labels"] for template in rendered.templates)
 
     def finds(selector: dict[str, str], labels: dict[str, str]) -> bool:
@@ -218,12 +221,7 @@ def test_network(rendered: Rendered) -> None:
 
 def test_secrets_are_references(rendered: Rendered) -> None:
     """To one Secret, which is nowhere in the repository, and is made as the README says."""
-    required = {
-        setting["name"]
-        for name in rendered.service.chosen
-        for setting in OPTIONS[name].get("settings", [])
-        if "required" in setting
-    }
+    required = {name for name, setting in settings(rendered.service.chosen).items() if "required" in setting}
     slug = rendered.service.answers["project_slug"]
     assert {"secretRef": {"name": slug}} in rendered.web["envFrom"]
     for job in rendered.of("Job"):

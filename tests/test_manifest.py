@@ -27,6 +27,7 @@ from manifest import (
     listed,
     owners,
     parts,
+    settings,
     stands,
     stem,
     tree_files,
@@ -50,9 +51,10 @@ def test_option(name: str) -> None:
     """It is described, has marks, is chosen by a question or implied, and its own tests come with it."""
     option = OPTIONS[name]
     assert option["description"].strip()
-    assert option["marks"]
     implied = any(name in other.get("implies", []) for other in OPTIONS.values())
     assert option.get("always") or option.get("question", name) in QUESTIONS or implied
+    # A role that has no file of its own in every service that has it leaves no mark.
+    assert option["marks"] or implied
     for implication in option.get("implies", []):
         assert set(OPTIONS[implication].get("implies", [])) <= set(option["implies"]), f"{implication} implies more"
     for needed, answer in option.get("needs", {}).items():
@@ -279,7 +281,7 @@ def test_options_leave_their_marks_and_no_others(service: Service) -> None:
     text = "\n".join(f"{path}\n{text}" for path, text in service.texts.items())
     for name in distributions(OPTIONS.keys()) - distributions(service.chosen):
         assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE), name
-    for name in settings(OPTIONS.keys()) - settings(service.chosen):
+    for name in settings(set(OPTIONS)).keys() - settings(service.chosen):
         assert name not in text
     for name in settings(service.chosen):
         assert f"#{name}=" in service.read(".env.example")
@@ -304,17 +306,13 @@ def test_every_setting_is_told(case: str, bake: Callable[..., Service]) -> None:
     service = bake(**CASES[case])
     code = READS.replace("PACKAGE", service.answers["package_name"])
     read = run(service.path, sys.executable, "-Bc", code, PYTHONPATH=str(service.path / "src")).split()
-    assert set(read) == settings(service.chosen)
+    assert set(read) == settings(service.chosen).keys()
 
 
 def distributions(names: set[str]) -> set[str]:
     """What options require, as names of distributions."""
     lines = [line for name in names for key in ("requires", "develops") for line in OPTIONS[name].get(key, [])]
     return {Requirement(line).name for line in lines}
-
-
-def settings(names: set[str]) -> set[str]:
-    return {setting["name"] for name in names for setting in OPTIONS[name].get("settings", [])}
 
 
 def test_minimal_is_small(bake: Callable[..., Service]) -> None:
