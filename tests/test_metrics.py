@@ -25,7 +25,19 @@ from running import Server, add, prepare, required_settings, run, serving, until
 ROUTES = """
 import time
 
+from contextlib import suppress
+
+from redis import ConnectionError, ResponseError
+
+from ..extensions.redis import client
 from ..extensions.sqlalchemy import db
+
+
+@bp.get("/away")
+def away() -> ResponseReturnValue:
+    with suppress(ResponseError):
+        client().execute_command("NONSENSE")
+    raise ConnectionError
 
 
 @bp.get("/bug")
@@ -127,7 +139,7 @@ def test_alerts(service: Service, tmp_path: Path) -> None:
     assert "SUCCESS" in run(tmp_path, program("promtool"), "test", "rules", str(file))
 
 
-@pytest.mark.parametrize("name", ["service", "sqlalchemy"])
+@pytest.mark.parametrize("name", ["service", "sqlalchemy", "nosql"])
 def test_grafana_knows_every_field_of_a_dashboard(name: str, service: Service) -> None:
     """Whatever is read into Grafana's own model and written again is all there."""
     dashboard = dashboards(service.path)[name]
@@ -272,6 +284,7 @@ def value(monitor: Prometheus, expression: str) -> float | None:
 
 
 def counts(monitor: Prometheus, running: Server) -> None:
+    assert running.get_many("/away", 20) == [503] * 20
     statuses = running.get_many("/bug", 20)
     # Of a series that it has not seen before, Prometheus does not know what was counted at first.
     until(lambda: value(monitor, 'http_requests_total{status="500"}') == 20, SECONDS)
@@ -291,6 +304,7 @@ def counts(monitor: Prometheus, running: Server) -> None:
             with suppress(OSError):  # It was in the worker that was killed.
                 done += future.result()[0] == 200
     assert running.get_many("/", 200) == [200] * 200
+    assert running.get_many("/away", 20) == [503] * 20
     expected = {("/", "200"): 500, ("/bug", "500"): 60, ("/hoard", "503"): 8} | (
         {("/slow", "200"): done} if done else {}
     )
