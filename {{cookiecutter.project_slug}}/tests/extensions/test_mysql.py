@@ -53,7 +53,7 @@ def test_time_outs(extension: ModuleType, seconds: float | None, server: str, li
     ],
 )
 def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleType, option: str) -> None:
-    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL has a wrong option: "):
+    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: A wrong option: "):
         probe("extensions.sqlalchemy", DATABASE_URL=f"mysql://host/name?{option}")
 
 

@@ -53,7 +53,7 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
                 raise TypeError(name)
         pymysql.Connection(*positional, **{**named, **arguments}, defer_connect=True)
     except (AttributeError, OSError, TypeError, ValueError) as error:
-        raise ConfigError(f"DATABASE_URL has a wrong option: {error}") from None
+        raise ConfigError(f"A wrong option: {error}") from None
     return {"url": url, "connect_args": arguments, "pool_pre_ping": True}
 
 
