@@ -40,6 +40,7 @@ def session(extension: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A session as the driver has one, without a server."""
     session = Mock(keyspace="orders")
     session.execute.return_value = [{"key": "local"}]
+    session.cluster.metadata.all_hosts.return_value = [SimpleNamespace(is_up=True)]
     session.cluster.metadata.keyspaces = {"orders": SimpleNamespace(tables={"notes"})}
     monkeypatch.setattr(extension, "connect", Mock(return_value=session))
     return session
@@ -150,6 +151,25 @@ def test_recovery(start: Probe, extension: ModuleType, session: Any, monkeypatch
     client, until = start().test_client(), monotonic() + 5
     assert client.get("/rows").status_code == 503
     while client.get("/rows").status_code == 503:
+        assert monotonic() < until
+    assert extension.connect.call_count == 2
+
+
+def test_nodes_with_other_addresses(start: Probe, extension: ModuleType, session: Any, monkeypatch: Any) -> None:
+    """The driver tries the addresses that it knows for ever: while all nodes are away, they are looked up again."""
+    from cassandra.cluster import NoHostAvailable
+
+    client, until, other = start().test_client(), monotonic() + 5, Mock()
+    assert client.get("/rows").status_code == 200
+    session.execute.side_effect = NoHostAvailable("Unable to complete the operation", {})
+    assert client.get("/rows").status_code == 503
+    assert extension.connect.call_count == 1  # A node is up, and too busy.
+    session.cluster.metadata.all_hosts.return_value = [SimpleNamespace(is_up=False)]
+    other.execute.return_value = [{"key": "local"}]
+    monkeypatch.setattr(extension, "connect", Mock(side_effect=[extension.UnavailableError("away"), other]))
+    while client.get("/rows").status_code == 503:
+        assert monotonic() < until
+    while not session.cluster.shutdown.called:
         assert monotonic() < until
     assert extension.connect.call_count == 2
 

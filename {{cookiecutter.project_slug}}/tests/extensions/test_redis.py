@@ -171,6 +171,13 @@ def test_each_application_has_its_own_imitation(asking: Callable[..., Flask], mo
     assert second.test_client().get("/ask").text == "nothing"
 
 
+def test_locks(redis: Any) -> None:
+    """They are scripts, for which the imitation needs Lua."""
+    with redis.lock("lock", timeout=1):
+        assert redis.exists("lock")
+    assert not redis.exists("lock")
+
+
 def test_a_wrong_command_is_a_bug(asking: Callable[..., Flask], redis: Any) -> None:
     redis.lpush("key", "a list")
     app = asking(PROPAGATE_EXCEPTIONS=False)

@@ -12,6 +12,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -150,25 +151,47 @@ class Client:
             made.result().cluster.shutdown()
 
     def _execute(self, statement: str, parameters: Sequence[Any]) -> Rows:
+        from cassandra.cluster import NoHostAvailable
+
         deadline = monotonic() + self.config["CASSANDRA_TIMEOUT"]
         session = self.session(deadline)
-        prepared = self._make(statement, lambda: _prepare(session, statement), deadline)
-        return list(session.execute(prepared, parameters, timeout=max(deadline - monotonic(), 0.01)))
+        try:
+            prepared = self._make(statement, lambda: _prepare(session, statement), deadline)
+            return list(session.execute(prepared, parameters, timeout=max(deadline - monotonic(), 0.01)))
+        except NoHostAvailable:
+            if not _reached(session):
+                self._start("replace", partial(self._replace, os.getpid(), session))
+            raise
+
+    def _replace(self, pid: int, old: Any) -> None:
+        """Replace a session whose nodes are all away: they may come back with addresses that it never asks for."""
+        if self.session() is old:
+            new = connect(self.config, self.config["CASSANDRA_KEYSPACE"])
+            if _reached(old):
+                new.cluster.shutdown()
+            else:
+                future: Future[Any] = Future()
+                future.set_result(new)
+                self.made[pid, ""] = future
+                old.cluster.shutdown()
+        self.made.pop((pid, "replace"), None)
 
     def _make(self, name: str, make: Callable[[], Any], deadline: float | None = None) -> Any:
-        key = os.getpid(), name
-        future = self.made.get(key)
-        if future is None:
-            mine: Future[Any] = Future()
-            future = self.made.setdefault(key, mine)
-            if future is mine:
-                Thread(target=self._run, args=[key, future, make], daemon=True, name="cassandra").start()
+        future = self.made.get((os.getpid(), name)) or self._start(name, make)
         if not future.done() and deadline is None:
             deadline = monotonic() + self.config["CASSANDRA_TIMEOUT"]
         try:
             return future.result(deadline and max(deadline - monotonic(), 0))
         except TimeoutError:
             raise UnavailableError(f"Cassandra has not answered within {self.config['CASSANDRA_TIMEOUT']} s.") from None
+
+    def _start(self, name: str, make: Callable[[], Any]) -> Future[Any]:
+        """Start a thread that makes it, unless there is one."""
+        key, mine = (os.getpid(), name), Future[Any]()
+        future = self.made.setdefault(key, mine)
+        if future is mine:
+            Thread(target=self._run, args=[key, mine, make], daemon=True, name="cassandra").start()
+        return future
 
     def _run(self, key: tuple[int, str], future: Future[Any], make: Callable[[], Any]) -> None:
         try:
@@ -259,6 +282,10 @@ def _context(authority: str) -> ssl.SSLContext | None:
     # Nodes tell each other's addresses, which certificates seldom name. Only this authority is trusted.
     context.check_hostname = False
     return context
+
+
+def _reached(session: Any) -> bool:
+    return any(node.is_up for node in session.cluster.metadata.all_hosts())
 
 
 def _prepare(session: Any, statement: str) -> Any:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 EMBEDDED = "memory://"
 #: Options in an address would win over time-outs that are set here, so only those of TLS and ``db`` may be there.
 ADDRESS = (
-    r"memory://|(?:rediss?://(?:[^/?#@]*@)?(?:[^/?#@:\[\]]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/\d*)?|unix://(?:[^/?#@]*@)?/[^?#@]+)"
+    r"memory://|"
+    r"(?:rediss?://(?:[^/?#@]*@)?(?:[^/?#@:\[\]]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/\d*)?|unix://(?:[^/?#@]*@)?/[^?#@]+)"
     r"(?:\?(?:(?:ssl_\w+|db)=[^&#]+&?)+)?"
 )
 EXPECTED = (
