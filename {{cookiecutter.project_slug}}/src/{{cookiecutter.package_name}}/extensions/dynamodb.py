@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..core.settings import Env
 
 LABEL = r"(?!-)[a-zA-Z\d-]{1,63}(?<!-)"
-URL = rf"(https?://({LABEL}\.)*{LABEL}(:\d{{1,5}})?(/[!-~]*)?)?"
+URL = rf"(https?://({LABEL}\.)*{LABEL}(:\d+)?(/[!-~]*)?)?"
 #: Errors of status 400 that pass: too many requests, another transaction on the item, credentials that are renewed.
 PASSING = {
     *("LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),

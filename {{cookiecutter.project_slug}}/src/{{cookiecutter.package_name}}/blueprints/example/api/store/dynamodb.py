@@ -73,9 +73,11 @@ def as_key(note_id: UUID) -> dict[str, Any]:
 
 
 def as_item(note: Note) -> dict[str, Any]:
-    values = to_builtins(note).items()
-    return {"shelf": SHELF} | {name: {"N" if name == "version" else "S": str(value)} for name, value in values}
+    # Emulators from before 2020 refuse an empty text.
+    values = {name: value for name, value in to_builtins(note).items() if value != ""}
+    return {"shelf": SHELF} | {name: {"N" if name == "version" else "S": str(values[name])} for name in values}
 
 
 def as_note(item: Any) -> Note:
-    return convert({name: text for name, typed in item.items() for text in typed.values()}, Note, strict=False)
+    values = {name: text for name, typed in item.items() for text in typed.values()}
+    return convert({"text": ""} | values, Note, strict=False)
