@@ -149,6 +149,8 @@ def upgrade() -> None:
 
     if _is_imitated(current_app):
         return click.echo("DynamoDB is imitated in each process, which makes its tables itself: nothing to do.")
+    # No request waits for it, and an emulator that has just started takes its time.
+    current_app.config["DYNAMODB_TIMEOUT"] = max(current_app.config["DYNAMODB_TIMEOUT"], 10)
     try:
         make(client(), tables())
         for given in tables():
