@@ -7,8 +7,8 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-# A worker that has nothing left to do takes tests from the other; until then each has files of its own, and makes what
-# their tests share once.
+# Each worker gets files of its own, and makes what their tests share once. A worker that has none left takes tests of
+# another.
 PYTEST = $(BIN)/pytest -n auto --dist worksteal $(if $(SEED),--random-order-seed=$(SEED)) $(ARGS)
 ORDERS ?= $(shell seq 20)
 # What make bench runs, in order

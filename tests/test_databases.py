@@ -579,7 +579,7 @@ def test_a_database_that_became_read_only(
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_file_that_is_read_only(engine: str, service: Path, tmp_path: Path) -> None:
-    """As on a disk that was mounted anew after an error: writers are answered 503, and it is not ready, until it is again."""
+    """As on a disk that was mounted anew after an error: writers are answered 503 until the file can be written."""
     folder = tmp_path / "disk"
     folder.mkdir()
     url = f"sqlite:///{folder / 'marks.sqlite'}"

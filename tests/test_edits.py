@@ -329,8 +329,8 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: 
     return Owned(bake(**SERVICES[request.param]), tmp_path / "service", site)
 
 
-#: All together on each service; those that are each for themselves where most is there, and least. The rest of them is
-#: part of test_alone.
+#: The edits that go together, on each service. The first two are made alone: here on two services, and in test_alone on
+#: all.
 TOGETHER = [
     *(pytest.param(name, EDITS[2:], id=f"{name}-all") for name in SERVICES),
     *(pytest.param(name, [edit], id=f"{name}-{edit.__name__}") for name in ("full", "gunicorn") for edit in EDITS[:2]),

@@ -111,3 +111,8 @@ def test_console(probe: Callable[..., Flask], capfd: pytest.CaptureFixture[str])
     logged = capfd.readouterr().err
     assert "request" in logged
     assert not logged.startswith("{")
+
+
+def test_no_application_of_an_earlier_test_logs() -> None:
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    assert not any(isinstance(formatter, structlog.stdlib.ProcessorFormatter) for formatter in formatters)

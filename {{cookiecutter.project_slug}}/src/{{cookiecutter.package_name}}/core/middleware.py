@@ -36,8 +36,9 @@ FORWARDED = r"(for|host|port|prefix|proto)(,(for|host|port|prefix|proto))*"
 
 
 def config(env: Env) -> dict[str, Any]:
-    names = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, hint="Any of for,host,port,prefix,proto.")
-    return {"TRUSTED_PROXIES": env.integer("TRUSTED_PROXIES", 0, maximum=9), "TRUSTED_PROXY_HEADERS": names.split(",")}
+    hint = "Must be some of for, host, port, prefix, proto."
+    headers = env.text("TRUSTED_PROXY_HEADERS", "for,proto", pattern=FORWARDED, hint=hint).split(",")
+    return {"TRUSTED_PROXIES": env.integer("TRUSTED_PROXIES", 0, maximum=9), "TRUSTED_PROXY_HEADERS": headers}
 
 
 def init_app(app: Flask) -> None:
@@ -69,7 +70,7 @@ class Middleware:
             environ["SCRIPT_NAME"] = ""  # Redirects would lead to another host.
         if not REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", "")):
             environ["HTTP_X_REQUEST_ID"] = os.urandom(16).hex()
-        # A view of another application may have called this one: the lines that follow are about its own request again.
+        # A view of another application may have called this one. When this request ends, the lines are about that one.
         response = Response(self, environ, start_response, get_contextvars() if has_app_context() else {})
         bind_contextvars(service=self.app.name, request_id=environ["HTTP_X_REQUEST_ID"])
         try:
@@ -118,9 +119,7 @@ class Response:
         if self.environ["wsgi.url_scheme"] == "https":
             # Only over TLS: https://www.rfc-editor.org/rfc/rfc6797#section-7.2
             more.setdefault("strict-transport-security", ("Strict-Transport-Security", "max-age=31536000"))
-        for name in present.keys() & more.keys():
-            del more[name]
-        headers += more.values()
+        headers += [header for name, header in more.items() if name not in present]
         return self.start_response(status, headers, exc_info)
 
     def close(self) -> None:

@@ -26,7 +26,8 @@ class Redaction:
     """Takes out secrets: the value of a field with such a name, text after such a name, and the service's own secrets.
 
     :param config: the configuration, in which the service's own secrets are.
-    :param living: those of all applications of this process, to which this one is added: its logs are also theirs.
+    :param living: the redactions of all applications that live in this process; this one is added. The last application
+        writes the lines of all.
     """
 
     def __init__(self, config: Mapping[str, Any], living: MutableSet["Redaction"]) -> None:
