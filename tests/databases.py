@@ -63,16 +63,21 @@ class Private:
     command: list[str]
     user: str
     log: Path
+    #: A command that succeeds when the server takes connections, if it listens before.
+    ready: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, **as_user(self.user))  # type: ignore[call-overload]
         deadline = time.monotonic() + 30
-        while not listening(self.port):
+        while not self.takes_connections():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
+
+    def takes_connections(self) -> bool:
+        return listening(self.port) and not (self.ready and subprocess.run(self.ready, check=False).returncode)
 
     def stop(self) -> None:
         """At once, as when a machine is taken away: what was committed is on the disk."""
@@ -108,7 +113,10 @@ def run(user: str, *command: str) -> None:
 def private(engine: str) -> Iterator[Private]:
     """Make a server with a database, and remove both at the end."""
     user = {"postgresql": "postgres", "mysql": "mysql"}[engine]
-    programs = {"postgresql": ("initdb", "postgres"), "mysql": ("mariadb-install-db", "mariadbd", "mariadb")}[engine]
+    programs = {
+        "postgresql": ("initdb", "postgres", "pg_isready"),
+        "mysql": ("mariadb-install-db", "mariadbd", "mariadb"),
+    }[engine]
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
     found = [shutil.which(program, path=path) for program in programs]
     if None in found:
@@ -117,7 +125,8 @@ def private(engine: str) -> Iterator[Private]:
     data, port = folder / "data", free_port()
     if os.getuid() == 0:
         shutil.chown(folder, user)
-    install, serve, *client = map(str, found)
+    install, serve, client = map(str, found)
+    ready = []
     if engine == "postgresql":
         (folder / "password").write_text(PASSWORD)
         (folder / "password").chmod(0o644)
@@ -125,6 +134,8 @@ def private(engine: str) -> Iterator[Private]:
         run(user, install, "-D", str(data), "-U", "owner", *options)
         command = [serve, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
         url = f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
+        # While it starts, it refuses whoever connects.
+        ready = [client, "--quiet", "--host=127.0.0.1", f"--port={port}"]
     else:
         run(user, install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal")
         bootstrap = f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; "
@@ -132,12 +143,12 @@ def private(engine: str) -> Iterator[Private]:
         command = [serve, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
         command += [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve"]
         url = f"mysql://owner:{PASSWORD}@127.0.0.1:{port}/test"
-    server = Private(url, port, command, user, folder / "log")
+    server = Private(url, port, command, user, folder / "log", ready)
     server.log.touch()
     server.start()
     try:
         if engine == "mysql":
-            run(user, *client, "--no-defaults", f"--socket={folder / 'socket'}", "-uroot", "-e", bootstrap)
+            run(user, client, "--no-defaults", f"--socket={folder / 'socket'}", "-uroot", "-e", bootstrap)
         yield server
     finally:
         server.stop()

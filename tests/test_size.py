@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 525, "api": 1507, "full": 1800}
+MOST = {"minimal": 527, "api": 1509, "full": 1800}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
