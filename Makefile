@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PYTEST = $(BIN)/pytest -n auto --dist worksteal $(if $(SEED),--random-order-seed=$(SEED)) $(ARGS)
 ORDERS ?= $(shell seq 20)
 # What make bench runs, in order
-BENCH := $(addprefix bench/,serving.py bytecodes.py items.py sql.py starting.py generating.py)
+BENCH := $(addprefix bench/,serving.py bytecodes.py items.py sql.py stores.py jobs.py pages.py starting.py generating.py)
 # uv of the machine, or one in the environment
 UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 
@@ -25,7 +25,7 @@ run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what 
 	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/run $(ANSWERS) >/dev/null
 	@cd build/run/* && PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory run PYTHON="$(PYTHON)" PORT=$(PORT)
 
-quick: $(VENV)/ready tidy ## Run the fast tests, in a minute and a half
+quick: $(VENV)/ready tidy ## Run the fast tests
 	$(PYTEST) -m 'not slow and not faults and not prove'
 
 test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches

@@ -56,10 +56,10 @@ class Load:
     megabytes: float
 
 
-def load(server: Server, path: str, connections: int) -> Load:
-    """Send as much as the server takes, over connections that are kept."""
+def load(server: Server, path: str, connections: int, *options: str) -> Load:
+    """Send as much as the server takes, over connections that are kept; with further options of wrk."""
     before = cpu_seconds(server.process.pid)
-    command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{SECONDS}s", server.url + path]
+    command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{SECONDS}s", *options, server.url + path]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     used = cpu_seconds(server.process.pid) - before
     assert not re.search("Non-2xx|Socket errors", told), told
@@ -74,17 +74,21 @@ def _milliseconds(text: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
+def granian(application: str) -> list[str]:
+    """How the server of services is started with another application: as extensions/granian.py does."""
+    options = ["--interface", "wsgi", "--factory", "--http", "1", "--no-ws", "--no-access-log", "--port", "$PORT"]
+    options += ["--workers", "2", "--blocking-threads", THREADS, "--backlog", "2048", "--backpressure", "1024"]
+    return [f"{services_environment()}/granian", *options, application]
+
+
 def bare_commands() -> dict[str, list[str]]:
     """How the others are started."""
     services, others = services_environment(), others_environment()
     gthread = ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--bind", "127.0.0.1:$PORT"]
-    # As extensions/granian.py does.
-    granian = ["--interface", "wsgi", "--factory", "--http", "1", "--no-ws", "--no-access-log", "--port", "$PORT"]
-    granian += ["--workers", "2", "--blocking-threads", THREADS, "--backlog", "2048", "--backpressure", "1024"]
     uvicorn = ["--workers", "2", "--no-access-log", "--log-level", "warning", "--port", "$PORT"]
     return {
         GTHREAD: [f"{services}/gunicorn", *gthread, "'bare_flask:create_app()'"],
-        SAME: [f"{services}/granian", *granian, "bare_flask:create_app"],
+        SAME: granian("bare_flask:create_app"),
         FASTAPI: [f"{others}/uvicorn", *uvicorn, "bare_fastapi:app"],
         DJANGO: [f"{others}/gunicorn", *gthread, "bare_django:app"],
     }
@@ -143,9 +147,13 @@ def turns(servers: dict[str, Server], path: str, connections: int) -> dict[str, 
     return {name: lambda server=server: load(server, path, connections) for name, server in servers.items()}  # type: ignore[misc]
 
 
-def main() -> None:
+def need_wrk() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is missing; on Debian: apt-get install wrk")
+
+
+def main() -> None:
+    need_wrk()
     with ExitStack() as stack:
         database = stack.enter_context(postgresql())
         servers = start_bare(stack)

@@ -1,6 +1,6 @@
 """Take the pictures of the README, and measure the memory that the pages of the presets tell: ``make pictures``.
 
-A picture is what a real terminal printed, drawn by Rich.
+A picture is what a real terminal printed, drawn by Rich, or what Chromium shows of a service.
 """
 
 import re
@@ -10,13 +10,17 @@ from io import StringIO
 from pathlib import Path
 
 import pexpect
+from browsing import browser, digest_of_pages
 from conftest import generate
 from manifest import MANIFEST, OPTIONS, PRESETS, TEMPLATE, chosen
 from measure import memory
+from owned import Owned
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 from running import clean_environment, free_port, required_settings, run, serving, set_up
+from test_accounts import sign_up
+from test_pages import Reader
 
 BIN = Path(sys.executable).parent
 WIDTH = 110
@@ -28,6 +32,7 @@ QUESTIONS = [name for name in MANIFEST if not name.startswith("_")]
 def main() -> None:
     draw("questions", questions())
     draw("run", first_requests())
+    take_pages()
     for preset in PRESETS:
         page = TEMPLATE / f"docs/presets/{preset}.md"
         megabytes = megabytes_of(preset)
@@ -61,6 +66,37 @@ def first_requests() -> str:
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
     return printed.replace(str(port), "8000")
+
+
+def take_pages() -> None:
+    """Pages of the preset website: notes in a window, the same in German in the dark on a phone, and the administration."""
+    images = TEMPLATE / "docs/images"
+    with tempfile.TemporaryDirectory() as folder:
+        answers = {"preset": "website", "sql": "sqlite", "project_name": "Orders"}
+        service = Owned(generate(Path(folder, "out"), **answers), Path(folder, "service"))
+        service.command("db", "upgrade")
+        command = ["sh", "-c", f"SITE_URL=http://localhost:$PORT exec {sys.executable} -m orders serve"]
+        settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent), "WEB_WORKERS": "1"}
+        with serving(service.folder, Path(folder, "log"), command, **settings) as server:
+            site = server.url.replace("127.0.0.1", "localhost")
+            with browser() as driver:
+                driver.set_window_size(1000, 860)
+                reader = Reader(driver, site)
+                for title in ("Shopping", "Books to read", "Ideas for the garden"):
+                    reader.open("/notes/new")
+                    reader.fill(title=title, text="Later.")
+                    reader.click("Save")
+                reader.open("/notes")
+                driver.save_screenshot(str(images / "pages.png"))
+                sign_up(reader, "ada@example.com")
+                service.command("accounts", "staff", "ada@example.com")
+                reader.open("/admin/notes")
+                driver.save_screenshot(str(images / "admin.png"))
+            with browser(phone=True, language="de") as driver:
+                reader = Reader(driver, site)
+                reader.open("/accounts/sign-in")
+                driver.save_screenshot(str(images / "sign-in.png"))
+    (images / "pages.sha256").write_text(digest_of_pages() + "\n")
 
 
 def start(command: str) -> "pexpect.spawn[str]":

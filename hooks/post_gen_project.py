@@ -13,6 +13,27 @@ name = answers["package_name"]  # what a star stands for
 paths = [path.replace("*", name) for option in unchosen.values() for path in option.get("paths", [])]
 listed = tuple(os.path.join(".", path) for path in paths)
 package = os.path.join(".", "src", name)
+# Options whose functions mark the texts of all others: docs/adding-an-option.md, "Texts".
+marking = [option for option, entry in unchosen.items() if entry.get("texts")]
+# A text in a mark, and the values that it names: _("Hello, %(name)s.", name=user.name)
+VALUE = r"(?:[^(),]|\([^()]*\))+"
+MARK = r'(?<![\w.])_l?\(\s*"([^"\\{}]*)"((?:,\s*\w+=' + VALUE + r")*),?\s*\)"
+
+
+def plain(text, option):
+    """Return what a file says without the marks that only this option understands."""
+    own = r'(?:from \.[\w.]*\bOPTION import .*|[{]% include "OPTION/.*)\n'.replace("OPTION", option)
+    text = re.sub(rf"(?<=\n)\n(?:{own})+(?=\n)|^{own}", "", text, flags=re.MULTILINE)
+
+    def filled(mark, before, after):
+        values = dict(re.findall(rf"(\w+)=({VALUE})", mark[2]))
+        return re.sub(r"%\((\w+)\)s", lambda name: before + values[name[1]].strip() + after, mark[1])
+
+    text = re.sub("[{]{ " + MARK + " }}", lambda mark: filled(mark, 2 * "{" + " ", " " + 2 * "}"), text)
+    text = re.sub(MARK, lambda mark: "f" * bool(mark[2]) + '"' + filled(mark, "{", "}") + '"', text)
+    # A text that is known only while the service runs
+    return re.sub(r"(?<![\w.])_l?\(([\w.]+(?: or [\w.]+)*)\)", r"\1", text)
+
 
 for folder, _, files in os.walk(".", topdown=False):
     for file in files:
@@ -21,6 +42,13 @@ for folder, _, files in os.walk(".", topdown=False):
         owners = {part.lstrip(".").split(".")[0].removeprefix("test_").replace("-", "_") for part in parts}
         if owners & unchosen.keys() or any(path == own or path.startswith(own + os.sep) for own in listed):
             os.remove(path)
+            continue
+        for option in marking if file.endswith((".html", ".py", ".txt")) else []:
+            with open(path, encoding="utf-8", newline="") as source:
+                text = source.read()
+            if (said := plain(text, option)) != text:
+                with open(path, "w", encoding="utf-8", newline="") as target:
+                    target.write(said)
     if not os.listdir(folder):
         os.rmdir(folder)
 

@@ -15,7 +15,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import settings
 from manifest import TEMPLATE, is_left_by_tools
 
-pytest_plugins = ["costs", "since"]
+pytest_plugins = ["costs", "servers.shared", "since"]
 
 # An index of packages is several servers: of what one tells of a new release, the next may know nothing for days.
 os.environ.setdefault("UV_EXCLUDE_NEWER", str(datetime.now(UTC).date() - timedelta(days=7)))

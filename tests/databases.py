@@ -1,22 +1,16 @@
 """Database servers: those that run on this machine, and private ones that may be stopped, paused and restarted."""
 
 import os
-import pwd
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
 from running import free_port
+from servers.processes import Private, as_user, listening, missing, started
 
 #: Where the machines that run these tests have their servers.
 SERVERS = {
@@ -26,14 +20,6 @@ SERVERS = {
 #: The packages of Debian that have them.
 PACKAGES = {"postgresql": "postgresql", "mysql": "mariadb-server"}
 PASSWORD = "right-and-proper"
-
-
-def missing(what: str, command: str) -> NoReturn:
-    """Skip a test that needs something of the machine, and say how one gets it; in CI that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing: {command}")
-    print(f"{what} is missing: {command}")
-    pytest.skip(f"{what} is missing: {command}")
 
 
 def need(engine: str) -> str:
@@ -46,62 +32,6 @@ def need(engine: str) -> str:
         start = f"apt-get install {PACKAGES[engine]} && service {service} start, or set TEST_{engine.upper()}_URL"
         missing(f"a server at {url}", start)
     return url
-
-
-def listening(port: int, host: str = "127.0.0.1") -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
-
-
-@dataclass
-class Private:
-    """A database server of a test's own."""
-
-    url: str
-    port: int
-    command: list[str]
-    user: str
-    log: Path
-    #: A command that succeeds when the server takes connections, if it listens before.
-    ready: list[str] = field(default_factory=list)
-    process: subprocess.Popen[bytes] = field(init=False)
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, **as_user(self.user))  # type: ignore[call-overload]
-        deadline = time.monotonic() + 30
-        while not self.takes_connections():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def takes_connections(self) -> bool:
-        return listening(self.port) and not (self.ready and subprocess.run(self.ready, check=False).returncode)
-
-    def stop(self) -> None:
-        """At once, as when a machine is taken away: what was committed is on the disk."""
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        self.process.wait(30)
-
-    def pause(self) -> None:
-        for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
-
-    def pids(self) -> list[int]:
-        """The server and its children, which are sessions of their own."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
-
-
-def as_user(user: str) -> dict[str, object]:
-    """Who may run a server: not root, if that is who runs the tests."""
-    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
 
 
 def run(user: str, *command: str) -> None:
@@ -126,7 +56,6 @@ def private(engine: str) -> Iterator[Private]:
     if os.getuid() == 0:
         shutil.chown(folder, user)
     install, serve, client = map(str, found)
-    ready = []
     if engine == "postgresql":
         (folder / "password").write_text(PASSWORD)
         (folder / "password").chmod(0o644)
@@ -134,8 +63,6 @@ def private(engine: str) -> Iterator[Private]:
         run(user, install, "-D", str(data), "-U", "owner", *options)
         command = [serve, "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
         url = f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/postgres"
-        # While it starts, it refuses whoever connects.
-        ready = [client, "--quiet", "--host=127.0.0.1", f"--port={port}"]
     else:
         run(user, install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal")
         bootstrap = f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; "
@@ -143,13 +70,16 @@ def private(engine: str) -> Iterator[Private]:
         command = [serve, "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
         command += [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve"]
         url = f"mysql://owner:{PASSWORD}@127.0.0.1:{port}/test"
-    server = Private(url, port, command, user, folder / "log", ready)
-    server.log.touch()
-    server.start()
+
+    def ready(port: int) -> bool:
+        """PostgreSQL listens while it still starts, and refuses whoever connects."""
+        command = [client, "--quiet", "--host=127.0.0.1", f"--port={port}"] if engine == "postgresql" else ["true"]
+        return listening(port) and subprocess.run(command, check=False).returncode == 0
+
     try:
-        if engine == "mysql":
-            run(user, client, "--no-defaults", f"--socket={folder / 'socket'}", "-uroot", "-e", bootstrap)
-        yield server
+        with started(Private(url, port, command, folder / "log", user, ready)) as server:
+            if engine == "mysql":
+                run(user, client, "--no-defaults", f"--socket={folder / 'socket'}", "-uroot", "-e", bootstrap)
+            yield server
     finally:
-        server.stop()
         shutil.rmtree(folder)

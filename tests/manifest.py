@@ -5,6 +5,7 @@ As a program, it prints what all options together install.
 
 import json
 import re
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,10 @@ TREE = TEMPLATE / "{{cookiecutter.project_slug}}"
 MANIFEST: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text())
 OPTIONS: dict[str, dict[str, Any]] = MANIFEST["_options"]
 PRESETS: dict[str, dict[str, str]] = MANIFEST["_presets"]
+#: The preset full without a relational database, and without what needs one.
+FULL_WITHOUT_SQL = {"preset": "full", "sql": "none"} | {
+    name: "no" for name, option in OPTIONS.items() if "sqlalchemy" in option.get("needs", {})
+}
 
 #: The closed questions that choose options, with their answers.
 QUESTIONS: dict[str, list[str]] = {
@@ -50,6 +55,16 @@ def chosen(answers: dict[str, str]) -> frozenset[str]:
     return frozenset(direct.union(*(OPTIONS[name].get("implies", []) for name in direct)))
 
 
+def settings(names: AbstractSet[str]) -> dict[str, dict[str, Any]]:
+    """The settings of a service with these options, by their names."""
+    return {
+        setting["name"]: setting
+        for name in names
+        for setting in OPTIONS[name].get("settings", [])
+        if names.issuperset(setting.get("beside", ()))
+    }
+
+
 def allowed(answers: dict[str, str]) -> bool:
     """Whether every chosen option has what it needs, and nothing that it excludes."""
     names = chosen(answers)
@@ -65,6 +80,11 @@ def stands(name: str, chosen: frozenset[str]) -> bool:
 def requirements() -> list[str]:
     """What all options together install, to run and to develop a service."""
     return [line for option in OPTIONS.values() for key in ("requires", "develops") for line in option.get(key, [])]
+
+
+def start_commands(names: AbstractSet[str]) -> list[str]:
+    """What a release of a service with these options runs before it serves, in order."""
+    return [command for name, option in OPTIONS.items() if name in names for command in option.get("start", [])]
 
 
 def is_left_by_tools(path: str) -> bool:

@@ -24,6 +24,8 @@ def listening_in(name: str) -> Iterator[Any]:
     with getattr(module, class_name)() as receiver:
         thread = Thread(target=receiver.serve_forever, args=(0.02,))
         thread.start()
-        yield receiver
-        receiver.shutdown()
-        thread.join()
+        try:
+            yield receiver
+        finally:  # Otherwise, pytest would wait for the thread when a test has failed.
+            receiver.shutdown()
+            thread.join()

@@ -3,6 +3,9 @@
 Templates are compiled once, and only files that the answers choose are rendered. ``test_rendering.py`` compares.
 """
 
+import ast
+import re
+from collections.abc import Set as AbstractSet
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import PurePosixPath
@@ -12,7 +15,7 @@ from cookiecutter.environment import StrictEnvironment
 from cookiecutter.generate import generate_context
 from cookiecutter.prompt import prompt_for_config
 from jinja2 import FileSystemLoader
-from manifest import MANIFEST, TEMPLATE, TREE, owners, tree_files
+from manifest import MANIFEST, OPTIONS, TEMPLATE, TREE, owners, tree_files
 
 
 @cache
@@ -22,6 +25,25 @@ def environment() -> StrictEnvironment:
     )
     env.loader = FileSystemLoader([TREE, TEMPLATE / "templates"])
     return env
+
+
+@cache
+def of_the_hook() -> dict[str, Any]:
+    """``MARK`` and ``plain`` of the hook, which is no module: they say what a text is without its marks."""
+    hook = ast.parse((TEMPLATE / "hooks/post_gen_project.py").read_text())
+    names = {"VALUE", "MARK", "plain"}
+    wanted = [node for node in hook.body if names & {getattr(node, "name", ""), ast.unparse(node).split(" = ")[0]}]
+    found: dict[str, Any] = {"re": re}
+    exec(compile(ast.Module(wanted, []), "hook", "exec"), found)  # noqa: S102 - it is our own
+    return found
+
+
+def said(path: str, text: str, chosen: AbstractSet[str]) -> str:
+    """What a file says in a service with these options."""
+    marking = {name for name, option in OPTIONS.items() if option.get("texts")}
+    for option in marking - chosen if path.endswith((".html", ".py", ".txt")) else ():
+        text = of_the_hook()["plain"](text, option)
+    return text
 
 
 @cache
@@ -50,5 +72,5 @@ def render(answers: dict[str, Any]) -> dict[str, str]:
         if whose <= chosen:
             name = path.replace("{{cookiecutter.package_name}}", answers["package_name"])
             rendered = environment().get_template(path).render(cookiecutter=answers) if content is None else None
-            texts[name] = rendered if rendered is not None else (content or b"").decode()
+            texts[name] = said(path, rendered if rendered is not None else (content or b"").decode(), chosen)
     return dict(sorted(texts.items()))

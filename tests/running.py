@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -54,17 +55,32 @@ def prepare(service: Path, routes: str = "") -> None:
     run(service, "make", "--silent", ".venv/ready")
 
 
+@cache
 def set_up(service: Path) -> None:
-    """Write what the first ``make`` of a service writes, such as its first migration."""
+    """Write what the first ``make`` of a service writes, such as its first migration: once for each service."""
     run(service, "make", "--silent", "test", "ARGS=--version")
 
 
+def required_names(folder: Path) -> list[str]:
+    """The settings without which production does not start, as the README of the service tells."""
+    return re.findall(r"^export (\w+)=", (folder / "README.md").read_text(), re.MULTILINE)
+
+
 def required_settings(folder: Path) -> dict[str, str]:
-    """What production asks for, as the README of the service tells: strong secrets, and what the manifest says to try."""
-    names = re.findall(r"^export (\w+)=", (folder / "README.md").read_text(), re.MULTILINE)
+    """What production asks for: strong secrets, what the manifest says to try, and addresses of servers that run."""
+    # Imported here, because servers are processes, too.
+    from servers.addresses import of_shared
+
+    names = required_names(folder)
     settings = [setting for option in OPTIONS.values() for setting in option.get("settings", [])]
-    trials = {setting["name"]: setting["trial"] for setting in settings if "trial" in setting}
-    return {name: trials.get(name) or secrets.token_hex(32) for name in names}
+    # Options may have a setting of one name, of which the README tells that of the chosen one.
+    told = (folder / "README.md").read_text()
+    trials = {
+        setting["name"]: setting["trial"]
+        for setting in settings
+        if "trial" in setting and f"export {setting['name']}={setting.get('required')}" in told
+    }
+    return {name: trials.get(name) or secrets.token_hex(32) for name in names} | of_shared(names)
 
 
 def free_port() -> int:
@@ -103,6 +119,10 @@ class Server:
         """Send requests from several threads and return their statuses."""
         with ThreadPoolExecutor(at_once) as pool:
             return [status for status, _ in pool.map(lambda _: self.get(path), range(count))]
+
+    def await_ready(self) -> None:
+        """Wait until each worker is likely to be ready: one that has yet to connect says 503 on a busy machine."""
+        until(lambda: self.get_many("/readyz", 20) == [200] * 20, START_SECONDS)
 
     def await_requests(self, count: int) -> None:
         """Wait until so many requests are in the log: one is logged when its answer has been sent."""

@@ -436,9 +436,7 @@ HOSTILE = st.fixed_dictionaries(
 )
 
 
-@settings(IN_PROCESS, max_examples=40)
-@given(answers=HOSTILE.filter(lambda answers: not answers.get("project_slug", "").startswith("/")))
-def test_any_answers(
+def any_answers(
     tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str], answers: dict[str, str]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -462,15 +460,23 @@ def test_any_answers(
         assert {name: service.answers[name] for name in answers} == answers
 
 
-@settings(IN_PROCESS, max_examples=40)
-@given(description=GOOD_TEXT, author=GOOD_TEXT, name=GOOD_TEXT.filter(lambda text: "\n" not in text))
-def test_any_visible_text_is_accepted(
-    tmp_path_factory: pytest.TempPathFactory, description: str, author: str, name: str
-) -> None:
+generated = given(answers=HOSTILE.filter(lambda answers: not answers.get("project_slug", "").startswith("/")))
+test_any_answers = settings(IN_PROCESS, max_examples=10)(generated(any_answers))
+test_many_answers = pytest.mark.slow(settings(IN_PROCESS, max_examples=40)(generated(any_answers)))
+
+
+def any_visible_text(tmp_path_factory: pytest.TempPathFactory, description: str, author: str, name: str) -> None:
     out = tmp_path_factory.mktemp("good") / "out"
     names = {"project_slug": "orders", "package_name": "orders"}
     service = generate(out, description=description, author_name=author, project_name=name, **names)
     check(service, description, author)
+
+
+generated = given(description=GOOD_TEXT, author=GOOD_TEXT, name=GOOD_TEXT.filter(lambda text: "\n" not in text))
+test_any_visible_text_is_accepted = settings(IN_PROCESS, max_examples=10)(generated(any_visible_text))
+test_many_visible_texts_are_accepted = pytest.mark.slow(
+    settings(IN_PROCESS, max_examples=40)(generated(any_visible_text))
+)
 
 
 # --- asked ---

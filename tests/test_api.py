@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import missing
+from browsing import browser
 from manifest import TEMPLATE
 from running import Server, clean_environment, required_settings, run, serving
 from selenium import webdriver
@@ -284,32 +284,8 @@ def test_stubs_make_the_contract_that_they_were_made_of(released: Path, tmp_path
             assert list(operation["responses"]) == list(again["responses"])
 
 
-@contextmanager
-def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium, without a window and without the wish to call home."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    quiet = [
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "disable-quic",
-    ]
-    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1280,1000", *quiet):
-        options.add_argument(f"--{word}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 @pytest.fixture
 def driver() -> Iterator[webdriver.Chrome]:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        missing("a browser", "apt-get install chromium chromium-driver")
     with browser() as driver:
         yield driver
 

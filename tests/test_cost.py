@@ -10,21 +10,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifest import FULL_WITHOUT_SQL
 
 OPCODES = Path(__file__).with_name("opcodes.py")
 
 
-#: How many times what Flask alone costs a request may cost: what is always there, and counting requests besides.
-MOST = [({"preset": "minimal"}, 1.25), ({"server": "gunicorn"}, 1.25), ({"preset": "full", "sql": "none"}, 1.35)]
+#: How many times what Flask alone costs a request may cost: what is always there; in the last,
+#: counting requests and asking for the token of a form besides.
+MOST = [({"preset": "minimal"}, 1.25), ({"server": "gunicorn"}, 1.25), (FULL_WITHOUT_SQL, 1.38)]
 
 
-@pytest.mark.parametrize(("answers", "most"), MOST, ids=str)
-def test_what_a_request_costs_beside_flask_alone(answers: dict[str, str], most: float, bake: Any) -> None:
-    service = bake(**answers).path
+def count(service: Path) -> tuple[int, int]:
+    """The bytecodes of a request: of Flask alone, and of the service."""
     environment = os.environ | {"PYTHONPATH": str(service / "src")}
     done = subprocess.run(
         [sys.executable, OPCODES, "flask_service"], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     flask, whole = map(int, done.stdout.split())
+    return flask, whole
+
+
+@pytest.mark.parametrize(("answers", "most"), MOST, ids=str)
+def test_what_a_request_costs_beside_flask_alone(answers: dict[str, str], most: float, bake: Any) -> None:
+    flask, whole = count(bake(**answers).path)
     print(f"{whole / flask:.3f} times the bytecodes of Flask alone")
     assert flask < whole <= most * flask
+
+
+def test_a_request_that_writes_no_text_costs_what_it_did(bake: Any) -> None:
+    assert count(bake(pages="yes", i18n="yes").path) == count(bake(pages="yes").path)
+
+
+def test_a_request_that_sends_no_job_costs_what_it_did(bake: Any) -> None:
+    assert count(bake(jobs="celery_redis").path) == count(bake().path)
+
+
+def test_a_request_of_nobody_costs_what_it_did_without_accounts(bake: Any) -> None:
+    answers = {"pages": "yes", "email": "yes", "sql": "sqlite"}
+    assert count(bake(**answers, accounts="yes").path) == count(bake(**answers).path)

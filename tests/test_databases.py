@@ -127,7 +127,7 @@ def test_own_tests_on_a_server(engine: str, bake: Callable[..., Service]) -> Non
 def test_the_readme_of_a_service(engine: str, bake: Callable[..., Service], tmp_path: Path) -> None:
     """The model is added as written, migrated by the first `make check`, and used as written."""
     service = bake(sql=engine, project_name="Visits").path
-    section = (service / "README.md").read_text().split("\n## Database\n")[1].split("\n## ")[0]
+    section = (service / "README.md").read_text().split("\n## Database\n")[1].split("\n##")[0]
     model, use = blocks(section, "python")
     models = service / "src/visits/blueprints/visits.py"
     models.write_text(model)
@@ -175,7 +175,7 @@ def test_visits(client: FlaskClient, db: Session) -> None:
 @pytest.mark.slow
 def test_without_models_nothing_is_made(bake: Callable[..., Service]) -> None:
     """A service that never had the example never has its table."""
-    service = bake(preset="api", sql="sqlite", example="no").path
+    service = bake(sql="sqlite").path
     run(service, "make", "check")
     assert not list(service.glob("src/*/migrations/*.py"))
 

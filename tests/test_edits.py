@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Service
+from manifest import PRESETS
 from owned import Owned
 from running import run
 
-SERVICES = {
-    "minimal": {"preset": "minimal"},
-    "api": {"preset": "api"},
-    "full": {"preset": "full"},
-    "gunicorn": {"preset": "minimal", "server": "gunicorn"},
-}
+SERVICES = {preset: {"preset": preset} for preset in PRESETS} | {"gunicorn": {"server": "gunicorn"}}
 #: What an owner may import that does something when it is imported, or warns.
 LIBRARIES = ["boto3", "pandas", "requests"]
 
@@ -176,7 +172,8 @@ def page() -> ResponseReturnValue:
 def send_mail() -> None:
     click.echo("sent")
 """
-SHOP_TEST = """from importlib import import_module
+SHOP_TEST = """import re
+from importlib import import_module
 
 
 def test_what_the_readme_names(app, client, runner, package, capfd):
@@ -185,7 +182,7 @@ def test_what_the_readme_names(app, client, runner, package, capfd):
     response.close()
     assert '"user":7' in capfd.readouterr().err
     page = client.get("/page")
-    assert "/static/shop.css" in page.text
+    assert re.search(r"/static/shop\\.(\\w+\\.)?css", page.text)
     assert page.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
     assert client.get("/static/shop.css").text == "body {}"
     assert runner.invoke(args=["shop", "send-mail"]).output == "sent\\n"
@@ -209,11 +206,11 @@ def what_the_readme_names(service: Owned) -> None:
 
 def a_page_for_errors(service: Owned) -> None:
     service.add(
-        "blueprints.pages",
+        "blueprints.lost",
         """from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-bp = Blueprint("pages", __name__)
+bp = Blueprint("lost", __name__)
 
 
 @bp.app_errorhandler(404)
@@ -287,6 +284,23 @@ def greet(name: str) -> Greeting:
     service.command("openapi", "write")
 
 
+def a_scheduled_job(service: Owned) -> None:
+    if not (service.package / "extensions/celery").exists():
+        return
+    service.add(
+        "blueprints.sweeping",
+        """from datetime import timedelta
+
+from ..extensions.celery import job
+
+
+@job("sweeping.sweep", every=timedelta(hours=1))
+def sweep() -> None:
+    """
+        '"""Clean up."""\n',
+    )
+
+
 def another_line_length(service: Owned) -> None:
     project = service.folder / "pyproject.toml"
     project.write_text(project.read_text().replace("line-length = 120", "line-length = 88"))
@@ -309,6 +323,7 @@ EDITS = [
     a_table_in_the_readme,
     libraries,
     a_second_version,
+    a_scheduled_job,
     a_setting,
     a_setting_renamed,
     the_package_renamed,

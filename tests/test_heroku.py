@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Service
 from databases import Private, private
-from manifest import OPTIONS, PRESETS, chosen
+from manifest import OPTIONS, PRESETS, chosen, settings, start_commands
 from running import clean_environment, required_settings, run, serving, set_up
 from test_readme import blocks
 
@@ -27,19 +27,20 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Ser
 
 
 def test_the_release_does_what_comes_before_serving(service: Service) -> None:
-    commands = [command for name in OPTIONS if name in service.chosen for command in OPTIONS[name].get("start", [])]
+    commands = start_commands(service.chosen)
     release = " && ".join(f"PYTHONPATH=src python -m dyno {command}" for command in commands)
     assert lines(service).get("release", "") == release
-    assert list(lines(service)) == [*(["release"] if commands else []), "web"]
+    others = [process for name in OPTIONS if name in service.chosen for process in OPTIONS[name].get("processes", [])]
+    assert list(lines(service)) == [*(["release"] if commands else []), "web", *others]
 
 
 def test_the_readme_sets_all_that_heroku_does_not(service: Service) -> None:
     section = service.read("README.md").split("\n## Heroku\n")[1].split("\n## ")[0]
     (command,) = blocks(section)
-    settings = [setting for name in service.chosen for setting in OPTIONS[name].get("settings", [])]
-    secrets = {setting["name"] for setting in settings if setting.get("required") is True}
+    told = settings(service.chosen).values()
+    secrets = {setting["name"] for setting in told if setting.get("required") is True}
     assert set(re.findall(r"(\w+)=", command)) == secrets
-    others = {setting["name"] for setting in settings if isinstance(setting.get("required"), str)}
+    others = {setting["name"] for setting in told if isinstance(setting.get("required"), str)}
     assert others == {name for name in others if f"`{name}`" in section}
 
 
@@ -68,6 +69,7 @@ def test_each_line_starts(preset: str, bake: Callable[..., Service], database: P
     if "release" in started:
         run(app, "bash", "-c", started["release"], **settings)
     with serving(app, tmp_path / "log", ["bash", "-c", started["web"]], **settings) as server:
+        server.await_ready()
         assert server.get_many("/", 100) == [200] * 100
         status, body = server.get("/readyz")
         assert status == 200, body

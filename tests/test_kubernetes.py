@@ -1,6 +1,7 @@
 """Kubernetes manifests: rendered, valid by the newest schemas, hardened, and true to the service that they start."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from conftest import Service
 from databases import missing
-from manifest import OPTIONS, PRESETS, owners, tree_files
+from manifest import OPTIONS, PRESETS, owners, settings, tree_files
 from running import required_settings, run, serving, set_up
 from test_readme import blocks
 
@@ -33,13 +34,18 @@ class Rendered:
         return [resource for resource in self.objects if resource["kind"] == kind]
 
     def one(self, kind: str) -> Object:
-        (found,) = self.of(kind)
-        return found
+        """The only one, or that of the web process."""
+        component = "app.kubernetes.io/component"
+        found = self.of(kind)
+        (one,) = found if len(found) == 1 else [it for it in found if it["metadata"]["labels"][component] == "web"]
+        return one
 
     @property
     def templates(self) -> list[Object]:
-        """What the Deployment and the Jobs make pods of."""
-        return [resource["spec"]["template"] for resource in [*self.of("Deployment"), *self.of("Job")]]
+        """What the Deployments and the Jobs make pods of, that of the web process first."""
+        web = self.one("Deployment")
+        others = [resource for resource in [*self.of("Deployment"), *self.of("Job")] if resource != web]
+        return [resource["spec"]["template"] for resource in [web, *others]]
 
     @property
     def web(self) -> Object:
@@ -87,8 +93,8 @@ def validate(objects: list[Object], folder: Path) -> str:
 
 
 def test_objects_are_valid(rendered: Rendered, tmp_path: Path) -> None:
-    """By the schemas of the newest Kubernetes that the validator has; it has none for ServiceMonitor."""
-    known = [resource for resource in rendered.objects if resource["kind"] != "ServiceMonitor"]
+    """By the schemas of the newest Kubernetes that the validator has; it has none for those of Prometheus."""
+    known = [it for it in rendered.objects if not it["apiVersion"].startswith("monitoring.coreos.com/")]
     assert validate(known, tmp_path).count("passed for resource") == len(known)
     for resource in rendered.objects:
         assert resource["metadata"]["namespace"] == f"{rendered.service.answers['project_slug']}-{rendered.overlay}"
@@ -112,17 +118,23 @@ def test_objects_are_those_of_the_chosen_options(rendered: Rendered) -> None:
     expected = ["ConfigMap", "Deployment", "HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget", "Service"]
     expected += ["ServiceMonitor"] * ("metrics" in rendered.service.chosen)
     expected += ["Job"] * ("sqlalchemy" in rendered.service.chosen)
+    processes = [process for name in rendered.service.chosen for process in OPTIONS[name].get("processes", [])]
+    expected += ["Deployment"] * len(processes)
+    expected += ["PodDisruptionBudget", "HorizontalPodAutoscaler"] * ("worker" in processes)
+    expected += ["PodMonitor"] * (bool(processes) and "metrics" in rendered.service.chosen)
     assert kinds == sorted(expected)
 
 
 def test_resources_are_files() -> None:
     """What an option names is there, and belongs to it and to Kubernetes."""
     files = {path for path in tree_files() if path.startswith("kubernetes/base/")}
-    named = {f"kubernetes/base/{file}": name for name in OPTIONS for file in OPTIONS[name].get("resources", [])}
-    assert named.keys() <= files
-    assert {path: owners(path) - {"kubernetes"} for path in files if owners(path) != {"kubernetes"}} == {
-        path: {name} for path, name in named.items()
+    named = {
+        f"kubernetes/base/{file}": {name, *file.removesuffix(".yaml").split("/")} & OPTIONS.keys()
+        for name in OPTIONS
+        for file in OPTIONS[name].get("resources", [])
     }
+    assert named.keys() <= files
+    assert {path: owners(path) - {"kubernetes"} for path in files if owners(path) != {"kubernetes"}} == named
 
 
 def test_pods_are_restricted(rendered: Rendered) -> None:
@@ -154,11 +166,14 @@ def test_pods_run_the_image(rendered: Rendered) -> None:
     entry = re.search(r"^ENTRYPOINT (\[.*\])$", dockerfile, re.MULTILINE)
     assert user
     assert entry
+    program = json.loads(entry[1])
     for template in rendered.templates:
         security = template["spec"]["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (int(user[1]), int(user[2]))
         (container,) = template["spec"]["containers"]
-        assert container["command"][:3] == json.loads(entry[1])
+        command = container["command"]
+        commands = container["args"][0].splitlines() if command == ["sh", "-ec"] else [" ".join(command)]
+        assert all(line.split()[:3] == program for line in commands)
 
 
 def test_a_stop_fits_the_grace_period(rendered: Rendered) -> None:
@@ -171,7 +186,7 @@ def test_a_stop_fits_the_grace_period(rendered: Rendered) -> None:
 
 
 def test_selectors_find_the_web_pods_alone(rendered: Rendered) -> None:
-    """A migration gets no requests, and is no replica."""
+    """What prepares a release gets no requests, and is no replica."""
     (web, *jobs) = (template["metadata"]["labels"] for template in rendered.templates)
 
     def finds(selector: dict[str, str], labels: dict[str, str]) -> bool:
@@ -196,11 +211,12 @@ def test_selectors_find_the_web_pods_alone(rendered: Rendered) -> None:
 
 
 def test_scaling(rendered: Rendered) -> None:
-    scaler = rendered.one("HorizontalPodAutoscaler")["spec"]
-    assert scaler["scaleTargetRef"]["name"] == rendered.one("Deployment")["metadata"]["name"]
-    assert scaler["minReplicas"] == {"staging": 1, "production": 2}[rendered.overlay]
-    # Both would set it, in turns.
-    assert "replicas" not in rendered.one("Deployment")["spec"]
+    deployments = {it["metadata"]["name"]: it["spec"] for it in rendered.of("Deployment")}
+    for scaler in rendered.of("HorizontalPodAutoscaler"):
+        assert scaler["spec"]["minReplicas"] == {"staging": 1, "production": 2}[rendered.overlay]
+        # Both would set it, in turns.
+        assert "replicas" not in deployments.pop(scaler["spec"]["scaleTargetRef"]["name"])
+    assert not [name for name in deployments if not name.endswith("-scheduler")]
     # A drain of nodes is never blocked for good, and never takes all pods.
     assert rendered.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
@@ -218,12 +234,7 @@ def test_network(rendered: Rendered) -> None:
 
 def test_secrets_are_references(rendered: Rendered) -> None:
     """To one Secret, which is nowhere in the repository, and is made as the README says."""
-    required = {
-        setting["name"]
-        for name in rendered.service.chosen
-        for setting in OPTIONS[name].get("settings", [])
-        if "required" in setting
-    }
+    required = {name for name, setting in settings(rendered.service.chosen).items() if "required" in setting}
     slug = rendered.service.answers["project_slug"]
     assert {"secretRef": {"name": slug}} in rendered.web["envFrom"]
     for job in rendered.of("Job"):
@@ -289,6 +300,34 @@ def test_prometheus_finds_the_metrics(render: Callable[..., Rendered]) -> None:
     }
 
 
+def test_prometheus_finds_workers_and_schedulers(render: Callable[..., Rendered]) -> None:
+    """At the port that they are told, which the network allows, and under the name of the web pods."""
+    rendered = render(jobs="celery_redis", metrics="yes")
+    (monitor,), policy = rendered.of("PodMonitor"), rendered.one("NetworkPolicy")["spec"]
+    assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint | {"authorization": {}} == {"port": "http", "path": "/metrics", "authorization": {}}
+    assert endpoint["authorization"] == rendered.one("ServiceMonitor")["spec"]["endpoints"][0]["authorization"]
+    (expression,) = monitor["spec"]["selector"]["matchExpressions"]
+    assert {"port": endpoint["port"]} in policy["ingress"][0]["ports"]
+    _, *others = rendered.templates
+    assert {it["metadata"]["labels"]["app.kubernetes.io/component"] for it in others} == set(expression["values"])
+    for template in others:
+        (container,) = template["spec"]["containers"]
+        (port,) = container["ports"]
+        assert port["name"] == endpoint["port"]
+        assert {"name": "METRICS_PORT", "value": str(port["containerPort"])} in container["env"]
+
+
+def test_workers_without_metrics_have_no_port(render: Callable[..., Rendered]) -> None:
+    rendered = render(jobs="celery_redis")
+    assert not rendered.of("PodMonitor")
+    for template in rendered.templates[1:]:
+        (container,) = template["spec"]["containers"]
+        assert "ports" not in container
+        assert [variable["name"] for variable in container["env"]] == ["JOB_HEALTH_FILE"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_service_answers_its_probes(preset: str, render: Callable[..., Rendered], tmp_path: Path) -> None:
@@ -302,7 +341,13 @@ def test_the_service_answers_its_probes(preset: str, render: Callable[..., Rende
     web = rendered.web
     for job in rendered.of("Job"):
         (container,) = job["spec"]["template"]["spec"]["containers"]
-        run(folder, ".venv/bin/python", *container["command"][1:], **settings)
+        run(
+            folder,
+            *container["command"],
+            *container["args"],
+            **settings,
+            PATH=f"{folder}/.venv/bin:{os.environ['PATH']}",
+        )
     with serving(folder, tmp_path / "log", [".venv/bin/python", *web["command"][1:]], **settings) as server:
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             probe = web[name]["httpGet"]

@@ -37,17 +37,20 @@ def test_writers_are_answered_what_they_wrote(notes: tuple[Path, Server]) -> Non
     _, server = notes
     headers = {"Content-Type": "application/json", "If-Match": "*"}
 
-    def write(method: str, path: str, title: str) -> tuple[int, str]:
+    def write(method: str, path: str, title: str) -> tuple[int, dict[str, Any]]:
         with closing(HTTPConnection(server.url.removeprefix("http://"), timeout=30)) as connection:
             connection.request(method, path, json.dumps({"title": title}), headers)
             response = connection.getresponse()
-            return response.status, json.loads(response.read())["title"]
+            return response.status, json.loads(response.read())
 
-    assert write("POST", "/api/v1/notes", "first") == (201, "first")
+    status, note = write("POST", "/api/v1/notes", "first")
+    assert (status, note["title"]) == (201, "first")
     titles = [f"title {number}" for number in range(300)]
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda title: write("PATCH", "/api/v1/notes/1", title), titles))
-    assert answers == [(200, title) for title in titles]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda title: write("PATCH", f"/api/v1/notes/{note['id']}", title), titles))
+    assert [(status, note["title"]) for status, note in answers] == [(200, title) for title in titles]
+    # No update was lost: each was written over another one.
+    assert sorted(note["version"] for _, note in answers) == list(range(2, 302))
 
 
 @pytest.mark.parametrize("examples", [20, pytest.param(100, marks=pytest.mark.prove)])

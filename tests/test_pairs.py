@@ -5,6 +5,7 @@ the tests and the server of a row run in its own.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
 from itertools import combinations, product
@@ -14,8 +15,9 @@ from typing import Any
 import covertable
 import pytest
 from conftest import Service
-from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, answers_of, chosen
+from manifest import MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, answers_of, chosen, start_commands
 from running import BIN, required_settings, run, serving
+from servers import STORES
 
 
 def picks(answers: dict[str, str], option: str) -> bool:
@@ -49,28 +51,33 @@ def rules() -> list[dict[str, Any]]:
 
 
 def rows() -> list[dict[str, str]]:
-    """Few sets of answers in which every pair of answers occurs that the manifest allows."""
-    # What others bring has no question: it is a factor all the same, for it has to be there and away beside every option.
-    having = ALWAYS | QUESTIONS.keys()
-    brought = sorted(name for name in OPTIONS if name not in having and "question" not in OPTIONS[name])
-    factors = QUESTIONS | {name: ["away", "there"] for name in brought}
-    follows = [
-        {
-            "operator": "fn",
-            "requires": [name, *(q for q in QUESTIONS if any(picks({q: a}, name) for a in QUESTIONS[q]))],
-            "evaluate": lambda row, name=name: picks(row, name) == (row[name] == "there"),
-        }
-        for name in brought
-    ]
-    made = covertable.make(factors, strength=2, constraints=[*rules(), *follows])
-    found = [{question: row[question] for question in QUESTIONS} for row in made]
+    """Few sets of answers in which every pair of options occurs, together and apart, that the manifest allows."""
+    made = covertable.make(QUESTIONS, strength=2, constraints=rules())
     # An unknown argument of covertable's is ignored without a word.
-    assert all(allowed(row) for row in found)
+    assert all(allowed(row) for row in made)
+    found = [{question: row[question] for question in QUESTIONS} for row in made]
+    # What others bring has no question: it has to be there and away beside every option all the same. As factors of
+    # covertable's, five of them would take minutes.
+    wanted = [
+        (first, second, state, answers)
+        for first, second in PAIRS
+        if not {first, second} <= ASKED
+        for state, answers in states(first, second).items()
+    ]
+    for first, second, state, answers in wanted:
+        if not any(state == (first in names, second in names) for names in map(chosen, found)):
+            found.append(answers)
+    # Those that were made last cover much of what the others do.
+    for row in list(found):
+        others = [other for other in found if other is not row]
+        if covered(others) == covered(found):
+            found = others
     return found
 
 
-ROWS = rows()
-NAMES = [" ".join(sorted(chosen(row))) for row in ROWS]
+def covered(rows: list[dict[str, str]]) -> set[tuple[str, str, bool, bool]]:
+    """Which options these rows have and lack together."""
+    return {(first, second, first in names, second in names) for names in map(chosen, rows) for first, second in PAIRS}
 
 
 def related(option: str) -> set[str]:
@@ -84,16 +91,34 @@ def related(option: str) -> set[str]:
     return questions
 
 
+RELATED = {name: related(name) for name in OPTIONS}
+#: Options that are asked for, and not brought by others.
+ASKED = {name for name, option in OPTIONS.items() if option.get("question", name) in QUESTIONS}
+PAIRS = list(combinations(sorted(name for name, option in OPTIONS.items() if not option.get("always")), 2))
+
+
+def states(first: str, second: str) -> dict[tuple[bool, bool], dict[str, str]]:
+    """Whether two options can be there or away, and answers for each."""
+    asked, found = sorted(RELATED[first] | RELATED[second]), {}
+    for preset, *values in product(["full", "minimal"], *(QUESTIONS[name] for name in asked)):
+        answers = answers_of(preset) | dict(zip(asked, values, strict=True))
+        names = chosen(answers)
+        if (state := (first in names, second in names)) not in found and allowed(answers):
+            found[state] = answers
+            if len(found) == 4:
+                break
+    return found
+
+
+ROWS = rows()
+MIXES = [mix for size in range(len(STORES) + 2) for mix in combinations(sorted([*STORES, "sqlalchemy"]), size)]
+NAMES = [" ".join(sorted(chosen(row))) for row in ROWS]
+
+
 def test_every_pair_of_options_occurs_both_ways() -> None:
     """Pairs of answers are not enough: what counts is every option with, and without, every other."""
-    covered = {chosen(row) for row in ROWS}
-    options = sorted(name for name, option in OPTIONS.items() if not option.get("always"))
-    for first, second in combinations(options, 2):
-        asked = related(first) | related(second)
-        sets = [dict(zip(asked, values, strict=True)) for values in product(*(QUESTIONS[name] for name in asked))]
-        possible = {chosen(answers) for answers in (answers_of("minimal") | some for some in sets) if allowed(answers)}
-        states = [{(first in names, second in names) for names in found} for found in (possible, covered)]
-        assert states[0] == states[1], f"{first}, {second}: not every state is in a row"
+    possible = {(*pair, *state) for pair in PAIRS for state in states(*pair)}
+    assert covered(ROWS) == possible
 
 
 @pytest.fixture(params=ROWS, ids=NAMES)
@@ -109,8 +134,11 @@ def preset(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Serv
 def static_checks(service: Service) -> None:
     # As it was generated: another test may have worked in the folder.
     for path, text in service.texts.items():
+        shown = re.sub(
+            "^```(?:html|jinja)$.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE
+        )  # a template, to be written
         own = any(fnmatch(path, pattern) for pattern in MANIFEST["_copy_without_render"])  # It has its own braces.
-        assert not re.search(r"cookiecutter\." if own else r"cookiecutter\.|\{%|(?<!\$)\{\{", text), (
+        assert not re.search(r"cookiecutter\." if own else r"cookiecutter\.|\{%|(?<!\$)\{\{", shown), (
             f"{path} was not rendered"
         )
         assert "\n\n\n\n" not in text, f"{path} has a scar"
@@ -119,8 +147,9 @@ def static_checks(service: Service) -> None:
     run(folder, "ruff", "check", "--no-cache")
     run(folder, "ruff", "format", "--check", "--no-cache")
     run(folder, "mypy")
-    # This one is files alone, without a module to import.
-    run(folder, "deptry", "src", "--per-rule-ignores", "DEP002=flask-swagger-ui")
+    # This one is files alone, without a module to import; those are imported in development alone.
+    ignored = "DEP002=flask-swagger-ui,DEP004=fakeredis|moto|nx_27017"
+    run(folder, "deptry", "src", "--per-rule-ignores", ignored)
 
 
 def test_static(service: Service) -> None:
@@ -132,6 +161,26 @@ def test_static_of_preset(preset: Service) -> None:
     static_checks(preset)
 
 
+@pytest.mark.prove
+@pytest.mark.parametrize("mix", MIXES, ids=lambda mix: " ".join(mix) or "none")
+def test_every_mix_of_stores(mix: tuple[str, ...], bake: Callable[..., Service], tmp_path: Path) -> None:
+    """Also those that no pair needs. Each starts, and asks its stores and no others whether they are ready."""
+    answers = {name: "yes" if name in mix else "no" for name in STORES} | {
+        "sql": "sqlite" if "sqlalchemy" in mix else "none"
+    }
+    service = bake(api="yes", metrics="yes", tracing="yes", example="yes", **answers)
+    static_checks(service)
+    code = """if True:
+        from flask_service import create_app
+
+        client = create_app().test_client()
+        print(client.get("/").status_code, *client.get("/readyz").json["checks"])
+    """
+    # Where the embedded servers keep what they are told.
+    told = run(tmp_path, sys.executable, "-c", code, PYTHONPATH=str(service.path / "src"), APP_ENV="development")
+    assert {"200", *mix} in [set(line.split()) for line in told.splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("answers", ROWS, ids=NAMES)
 def test_own_tests_and_production(answers: dict[str, str], bake: Any, tmp_path: Path) -> None:
@@ -140,10 +189,10 @@ def test_own_tests_and_production(answers: dict[str, str], bake: Any, tmp_path: 
     run(service, "make", "test")
     package = next((service / "src").iterdir()).name
     python, settings = [".venv/bin/python", "-m", package], required_settings(service)
-    for option in sorted(chosen(answers)):
-        for command in OPTIONS[option].get("start", []):
-            run(service, *python, *command.split(), **settings)
+    for command in start_commands(chosen(answers)):
+        run(service, *python, *command.split(), **settings)
     with serving(service, tmp_path / "log", [*python, "serve"], **settings) as server:
+        server.await_ready()
         for path in ("/", "/livez", "/readyz"):
             assert server.get_many(path, 100) == [200] * 100
         server.await_requests(300)

@@ -39,7 +39,12 @@ rules:
 #: A version of Flask of which there are advisories, by which the audit sees that it is answered.
 KNOWN = ("flask", "0.12.2")
 
-CASES = [*({"preset": preset} for preset in PRESETS), {"sql": "mysql"}, {"sql": "sqlite", "container": "yes"}]
+CASES = [
+    *({"preset": preset} for preset in PRESETS),
+    {"sql": "mysql"},
+    {"sql": "sqlite", "container": "yes"},
+    {"jobs": "celery_rabbitmq"},
+]
 
 
 @pytest.fixture(params=FILES)
@@ -120,17 +125,22 @@ def test_servers_of_the_chosen_options(ci: str, service: Service) -> None:
     expected = {
         name: OPTIONS[name]["service"] for name in OPTIONS if name in service.chosen and "service" in OPTIONS[name]
     }
-    if ci == "github":
+    github = ci == "github"
+    ports = {name: (github and server.get("published")) or server["port"] for name, server in expected.items()}
+    if github:
         images = {name: server["image"] for name, server in check.get("services", {}).items()}
         variables, hosts = check.get("env", {}), dict.fromkeys(images, "127.0.0.1")
         for name, server in expected.items():
-            assert check["services"][name]["ports"] == [f"{server['port']}:{server['port']}"]
+            published = server.get("published", server["port"])
+            assert check["services"][name.replace("_", "-")]["ports"] == [f"{published}:{server['port']}"]
+        # A machine has each port once.
+        assert len({server["ports"][0] for server in check.get("services", {}).values()}) == len(expected)
     else:
         images = {server["alias"]: server["name"] for server in check.get("services", [])}
         variables, hosts = check.get("variables", {}), {name: name for name in images}
     assert images == {name.replace("_", "-"): server["image"] for name, server in expected.items()}
     assert variables == {
-        variable: url.replace("HOST", hosts[name])
+        variable: url.replace("HOST", hosts[name.replace("_", "-")]).replace("PORT", str(ports[name]))
         for name, server in expected.items()
         for variable, url in server["tests"].items()
     }
@@ -169,7 +179,9 @@ def test_servers_are_those_of_other_places() -> None:
     for option in OPTIONS.values():
         if "service" in option:
             assert f"image: {option['service']['image']}\n" in (TREE / option["compose"]).read_text()
-            assert option["service"]["port"] in option["egress"]
+            # An emulator has a port of its own.
+            emulated = any("ENDPOINT_URL" in setting["name"] for setting in option["settings"])
+            assert option["service"]["port"] in option["egress"] or (emulated and option["egress"] == [443])
 
 
 def test_an_option_plugs_in_by_data(ci: str, tmp_path: Path) -> None:
@@ -236,9 +248,11 @@ def advisories(*vulnerable: tuple[str, str]) -> Iterator[tuple[str, set[tuple[st
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/", asked
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", asked
+        finally:  # Otherwise, pytest would wait for the thread when a test has failed.
+            server.shutdown()
+            thread.join()
 
 
 def audit(service: Path, url: str) -> tuple[int, str]:

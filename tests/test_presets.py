@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Service
-from manifest import OPTIONS, PRESETS, TEMPLATE
+from manifest import PRESETS, TEMPLATE, settings
 from test_size import size
 
 README = TEMPLATE / "README.md"
@@ -30,8 +30,8 @@ def tree(files: list[str]) -> str:
 
 def costs(service: Service) -> str:
     project = tomllib.loads(service.read("pyproject.toml"))["project"]
-    settings = [setting for name in service.chosen for setting in OPTIONS[name].get("settings", [])]
-    required = sorted(f"`{setting['name']}`" for setting in settings if "required" in setting)
+    told = settings(service.chosen)
+    required = sorted(f"`{name}`" for name, setting in told.items() if "required" in setting)
     tests = sum(name.startswith("tests/") for name in service.files)
     return "\n".join(
         [
@@ -40,7 +40,7 @@ def costs(service: Service) -> str:
             f"| Files | {len(service.files)}, {tests} of them tests |",
             f"| Lines of code in `src/` | {size(service)} |",
             f"| Direct dependencies | {len(project['dependencies'])} |",
-            f"| Settings | {len(settings)}; production asks for {', '.join(required)} |",
+            f"| Settings | {len(told)}; production asks for {', '.join(required)} |",
         ]
     )
 

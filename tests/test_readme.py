@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import digest_of_pages
 from manifest import MANIFEST, OPTIONS, PRESETS, QUESTIONS, TEMPLATE, default
-from running import clean_environment, free_port, required_settings, run, serving
+from running import clean_environment, free_port, required_names, required_settings, run, serving
 
 README = TEMPLATE / "README.md"
 
@@ -56,6 +57,11 @@ def test_the_picture_of_the_questions_shows_all_of_them() -> None:
     assert f"[{count}/{count}]" in (TEMPLATE / "docs/images/questions.svg").read_text(), "make pictures takes it again"
 
 
+def test_the_pictures_of_pages_show_what_there_is() -> None:
+    known = (TEMPLATE / "docs/images/pages.sha256").read_text().strip()
+    assert known == digest_of_pages(), "make pictures takes them again"
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "make test\n" in blocks(README.read_text())
     assert "\nmake test\n" in (TEMPLATE / ".ci/run").read_text()
@@ -98,17 +104,18 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
     assert "test_hello" in run(service, "make", "check", "ARGS=-v") + run(service, "make", "test", "ARGS=-v -k hello")
 
     deploy = next(block for block in blocks(text) if "pip install" in block)
-    for setting in (setting for option in OPTIONS.values() for setting in option.get("settings", [])):
-        if {"required", "trial"} <= setting.keys():
-            deploy = deploy.replace(f"={setting['required']}\n", f"={setting['trial']}\n")
+    settings = required_settings(service)
+    for name, value in settings.items():
+        # A secret is made as written; what is an example there stands for a server of ours.
+        deploy = re.sub(rf"^export {name}=(?!\$).*", f"export {name}={value}", deploy, flags=re.MULTILINE)
     run(tmp_path, "uv", "venv", "--seed", "deployed")
     path = f"{tmp_path / 'deployed/bin'}:{os.environ['PATH']}"
-    assert required_settings(service)
+    assert settings
     with serving(
         service,
         tmp_path / "log",
         ["sh", "-ec", re.sub("^python(?=.* serve$)", "exec python", deploy, flags=re.MULTILINE)],
-        PATH=path,
+        **settings | {"PATH": path},
     ) as server:
         status, body = server.get("/hello/you")
         assert (status, json.loads(body)) == (200, {"hello": "you"})
@@ -126,5 +133,5 @@ def test_production_names_all_that_is_missing(bake: Any) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert all(name in done.stderr for name in required_settings(service))
+    assert all(name in done.stderr for name in required_names(service))
     assert "Traceback" not in done.stderr

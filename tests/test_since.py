@@ -14,7 +14,7 @@ SOURCES = f"{TREE.name}/src/{{{{cookiecutter.package_name}}}}"
     ("path", "options"),
     [
         (f"{SOURCES}/extensions/metrics/alerts.py", {"metrics"}),
-        (f"{SOURCES}/blueprints/example/api/sqlalchemy.py", {"example", "api", "sqlalchemy"}),
+        (f"{SOURCES}/blueprints/example/api/store/sqlalchemy.py", {"example", "api", "store", "sqlalchemy"}),
         (f"{TREE.name}/compose/postgresql.yaml", {"container", "postgresql"}),
         (f"{TREE.name}/tests/core/test_logs.py", None),
         (f"{SOURCES}/__init__.py", None),

@@ -7,6 +7,8 @@ from unittest.mock import MagicMock
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy import LargeBinary
+from sqlalchemy.dialects import mysql
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_time_outs(extension: ModuleType, seconds: float | None, server: str, li
     ],
 )
 def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleType, option: str) -> None:
-    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL has a wrong option: "):
+    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: A wrong option: "):
         probe("extensions.sqlalchemy", DATABASE_URL=f"mysql://host/name?{option}")
 
 
@@ -85,3 +87,12 @@ def test_what_is_a_conflict(extension: ModuleType) -> None:
 
     assert all(extension.conflicting(IntegrityError(number, "")) for number in (1062, 1451, 1452))
     assert not extension.conflicting(IntegrityError(1048, "cannot be null"))
+
+
+@pytest.mark.parametrize(
+    ("length", "name"),
+    [(None, "BLOB"), (2**16 - 1, "BLOB"), (2**16, "MEDIUMBLOB"), (2**24 - 1, "MEDIUMBLOB"), (2**24, "LONGBLOB")],
+)
+@pytest.mark.usefixtures("extension")
+def test_binary_columns_have_the_name_that_the_server_gives_them(length: int | None, name: str) -> None:
+    assert LargeBinary(length).compile(dialect=mysql.dialect()) == name

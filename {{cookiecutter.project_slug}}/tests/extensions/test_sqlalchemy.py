@@ -402,10 +402,37 @@ def test_where_nobody_listens(make: Probe, database_url: str, port: int) -> None
     assert "not_ready" in events
 
 
+def test_a_further_engine(make: Probe, extension: ModuleType, tmp_path: Path) -> None:
+    """It has the pool of the service's own, and what its kind of database needs."""
+    app = make(WEB_THREADS=17, SQLALCHEMY_ENGINES={"other": f"sqlite:///{tmp_path / 'other.sqlite'}"})
+    with app.app_context():
+        engine = extension.db.get_engine("other")
+    assert engine.pool.size() == 17
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+@pytest.mark.usefixtures("db")
+def test_a_further_engine_that_is_away(make: Probe, extension: ModuleType) -> None:
+    """What needs it is answered 503, whatever kind of database the service's own is."""
+    app = make(SQLALCHEMY_ENGINES={"other": "sqlite:////nowhere/at/all.sqlite"}, READY_TIMEOUT=0.1)
+
+    @app.get("/other")
+    def other() -> ResponseReturnValue:
+        with extension.db.get_engine("other").connect():
+            return "", 204
+
+    client = app.test_client()
+    response = client.get("/other")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert client.get("/sql/SELECT 1").json == {"result": 1}
+    assert client.get("/readyz").json["checks"].keys() == {"sqlalchemy"}  # type: ignore[index]
+
+
 def test_a_database_that_is_read_only(make: Probe, extension: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is away for writers, and this process is not ready."""
     app = make()
-    monkeypatch.setattr(app.extensions["database"], "WRITABLE", "SELECT 1 = 0")
+    monkeypatch.setattr(extension.database(app.config["DATABASE_URL"]), "WRITABLE", "SELECT 1 = 0")
     ready = app.test_client().get("/readyz")
     assert (ready.status_code, "read-only" in ready.text) == (503, True)
 
@@ -424,7 +451,7 @@ def test_a_wrong_url_is_refused(make: Probe, package: ModuleType, url: str) -> N
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("oracle://user:hunter2@host/name", "needs a database such as"),
+        ("oracle://user:hunter2@host/name", "Set it to the address of a database such as"),
         ("sqlite://user:hun@ter2@host/n", "%40"),
         ("sqlite://user:hun@host/ter2@host/n", "%40"),
         ("sqlite://user:hun@host/n?ter2@host/n", "%40"),
@@ -440,7 +467,7 @@ def test_production_needs_an_address(
     make: Probe, package: ModuleType, production: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
-    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: Set it to the address of the database"):
+    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: Set it to the address of a database"):
         make(**production)
 
 
@@ -471,7 +498,7 @@ def test_embedded_in_production_is_said(
     make: Probe, production: dict[str, str], extension: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(**production, DATABASE_URL=f"sqlite:///{tmp_path / 'own.sqlite'}")
-    assert ("embedded_database" in caplog.text) == (not extension._example().startswith("sqlite"))
+    assert ("embedded_database" in caplog.text) == (not extension._first().EXAMPLE.startswith("sqlite"))
 
 
 def test_query_tags(make: Probe, extension: ModuleType) -> None:

@@ -61,7 +61,9 @@ def test_a_file_that_is_read_only_is_away(app: Flask, db: Any) -> None:
 @pytest.mark.parametrize("option", ["timeout=abc", "mode=ro", "nonsense=1"])
 def test_options_are_refused(probe: Callable[..., Flask], package: ModuleType, option: str) -> None:
     """What the driver knows of them is set; the rest would be ignored."""
-    with pytest.raises(package.core.settings.ConfigError, match="DATABASE_URL: This service needs a database such as"):
+    with pytest.raises(
+        package.core.settings.ConfigError, match="DATABASE_URL: Set it to the address of a database such as"
+    ):
         probe("extensions.sqlalchemy", DATABASE_URL=f"sqlite:////name.sqlite?{option}")
 
 

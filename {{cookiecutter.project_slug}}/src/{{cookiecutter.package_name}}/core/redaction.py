@@ -32,10 +32,11 @@ class Redaction:
 
     def __init__(self, config: Mapping[str, Any], living: MutableSet["Redaction"]) -> None:
         found = []
-        for name, value in config.items():
+        listed = [(name, item) for name, value in config.items() if isinstance(value, list) for item in value]
+        for name, value in [*config.items(), *listed]:
             if isinstance(value, str):
                 found += re.findall("://[^/:@]*:([^@]+)@", value)
-                if name.endswith(("KEY", "PASSWORD", "SECRET", "TOKEN")):
+                if name.endswith(("KEY", "KEY_FALLBACKS", "PASSWORD", "SECRET", "TOKEN")):
                     found.append(value)
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]

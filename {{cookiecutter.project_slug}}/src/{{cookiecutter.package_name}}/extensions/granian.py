@@ -97,6 +97,8 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
             return default if made.value else super().get(index, default)
 
     granian.respawned_wrks = Respawned()
+    # SIGTERM ends a worker that does not serve yet: the handler that it inherits from this process would lose the signal.
+    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
     granian.serve(target_loader=partial(worker, load, made), wrap_loader=False)
 
 

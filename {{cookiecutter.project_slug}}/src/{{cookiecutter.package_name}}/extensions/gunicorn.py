@@ -28,9 +28,15 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
     from gunicorn.glogging import Logger
     from gunicorn.workers import gthread
 
-    # Seconds for which a new connection that sends nothing occupies a thread. With Gunicorn's 5 seconds, a dozen silent
-    # clients stop the service.
-    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.01
+    # Seconds for which a thread waits for the rest of a body that the view has not read.
+    gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.25
+
+    class Connection(gthread.TConn):  # type: ignore[misc]
+        def wait_for_data(self, timeout: float) -> bool:
+            """Wait briefly for a new connection to send: a dozen silent clients would otherwise occupy all threads."""
+            return super().wait_for_data(0.01)  # type: ignore[no-any-return]
+
+    gthread.TConn = Connection
 
     class Logs(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
@@ -43,8 +49,9 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         def set_accept_enabled(self, enabled: bool) -> None:
             """At the end, accept waiting connections and close the port: Gunicorn leaves it open until it exits."""
             super().set_accept_enabled(enabled)
-            if not self.alive:
-                for listener in self.sockets:
+            if not enabled and not self.alive:
+                while self.sockets:  # Each once: Gunicorn may call this again.
+                    listener = self.sockets.pop()
                     while select([listener], [], [], 0)[0]:
                         self.accept(listener)
                     listener.close()

@@ -6,6 +6,7 @@ answers this machine alone. https://prometheus.github.io/client_python/multiproc
 
 import os
 import re
+import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -15,6 +16,7 @@ from pathlib import Path
 from platform import python_version
 from shutil import rmtree
 from tempfile import mkdtemp
+from time import sleep
 from typing import TYPE_CHECKING, Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -117,7 +119,12 @@ def metrics() -> ResponseReturnValue:
         function()
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     registry = _of_all_workers(folder) if folder else current_app.extensions["metrics"]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    try:
+        figures = generate_latest(registry)
+    except struct.error:  # A worker that is starting has made its file at this moment, and not yet filled it.
+        sleep(0.02)
+        figures = generate_latest(registry)
+    return Response(figures, content_type=CONTENT_TYPE_LATEST)
 
 
 def _allowed() -> bool:

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any
 
 import pymysql
-from sqlalchemy import event
+from sqlalchemy import LargeBinary, event
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
@@ -26,6 +26,8 @@ UNAVAILABLE |= {1226, 1290, 1317, 1698, 1792, 1836, 1927, 1969, 3024, 3572, 4031
 CLIENT = range(2000, 2100)
 #: A unique value, a row that is referenced, and a reference to no row.
 CONFLICTS = {1062, 1451, 1452}
+#: Of binary columns, by the length that they are below; https://mariadb.com/docs/server/reference/data-types
+SIZES = {2**16: "", 2**24: "MEDIUM", 2**32: "LONG"}
 EXAMPLE = "mysql://user:password@host/name"
 WRITABLE = "SELECT @@global.read_only = 0"
 
@@ -35,6 +37,13 @@ def create_table(statement: CreateTable, compiler: DDLCompiler, **options: Any) 
     """Make tables that hold any character, whatever the default of the database is."""
     text: str = compiler.visit_create_table(statement, **options)  # type: ignore[no-untyped-call]
     return text if "CHARSET" in text else f"{text.rstrip()} CHARSET=utf8mb4"
+
+
+@compiles(LargeBinary, "mysql", "mariadb")
+def binary(kind: LargeBinary, *_: Any, **options: Any) -> str:
+    """Name the type that the server makes of a length: ``flask db check`` compares names."""
+    size = next(size for limit, size in SIZES.items() if (kind.length or 0) < limit)
+    return f"{size}BLOB"
 
 
 def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +62,7 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
                 raise TypeError(name)
         pymysql.Connection(*positional, **{**named, **arguments}, defer_connect=True)
     except (AttributeError, OSError, TypeError, ValueError) as error:
-        raise ConfigError(f"DATABASE_URL has a wrong option: {error}") from None
+        raise ConfigError(f"A wrong option: {error}") from None
     return {"url": url, "connect_args": arguments, "pool_pre_ping": True}
 
 

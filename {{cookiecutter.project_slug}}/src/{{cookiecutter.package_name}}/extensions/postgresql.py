@@ -44,7 +44,7 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
         if PGconn.ping(info.encode()) == Ping.NO_ATTEMPT:
             raise psycopg.ProgrammingError("an option has a wrong value")
     except psycopg.ProgrammingError as error:
-        raise ConfigError(f"DATABASE_URL: {error}") from None
+        raise ConfigError(str(error)) from None
     arguments = {
         "connect_timeout": max(round(config["DATABASE_CONNECT_TIMEOUT"]), 1),
         # Transactions are begun below.

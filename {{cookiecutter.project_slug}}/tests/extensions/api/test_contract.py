@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any
 
 import msgspec
@@ -223,6 +223,26 @@ def test_a_required_parameter_and_an_argument_out_of_bounds(app: Flask, api: Cal
     assert client.get("/api/v1/search?the-words=1&the-words=2").json == [1, 2]
     assert problem(client.get("/api/v1/search"))["errors"][0]["parameter"] == "the-words"
     assert client.get(f"{URL}/{2**63}").status_code == client.get(f"{URL}/0").status_code == 404
+
+
+def test_a_further_media_type(app: Flask, api: Callable[[str], Any]) -> None:
+    class Word(msgspec.Struct):
+        text: Annotated[str, msgspec.Meta(max_length=3)]
+
+    def count(json: Word | list[Word]) -> int:
+        return len(json) if isinstance(json, list) else 1
+
+    lines = {"application/x-ndjson": msgspec.json.Decoder().decode_lines}
+    view = api("contract").operation(further=lines)(count)
+    app.add_url_rule("/api/v1/words", view_func=view, methods=["POST"])
+    post = partial(app.test_client().post, "/api/v1/words")
+    assert post(data='{"text": "a"}\n{"text": "b"}\n', content_type="application/x-ndjson").json == 2
+    assert post(json={"text": "a"}).json == 1
+    wrong = post(data='{"text": "a"}\n{"text": "long"}', content_type="application/x-ndjson")
+    assert problem(wrong)["errors"][0]["pointer"] == "#/1/text"
+    assert problem(post(data='{"text": "a"}\n{', content_type="application/x-ndjson"))["status"] == 400
+    refused = problem(post(data="a", content_type="text/csv"))
+    assert (refused["status"], refused["detail"]) == (415, "Send application/json or application/x-ndjson.")
 
 
 def test_parameters_of_an_operation_without_any(client: FlaskClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
+from werkzeug.exceptions import ServiceUnavailable
 
 
 @pytest.fixture
@@ -17,11 +18,12 @@ def extension(package: ModuleType) -> ModuleType:
 
 
 @pytest.fixture
-def folder(extension: ModuleType, tmp_path: Path) -> Path:
+def folder(extension: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for migrations that has none yet."""
     folder = tmp_path / "migrations"
     folder.mkdir()
     copy(extension.migrations.FOLDER / "script.py.mako", folder)
+    monkeypatch.setattr(extension.migrations, "FOLDER", folder)
     return folder
 
 
@@ -30,8 +32,7 @@ def migrating(probe: Callable[..., Flask], folder: Path, extension: ModuleType, 
     """Make an application with a database and migrations of its own, as each start of a process does."""
 
     def make() -> Flask:
-        url = f"sqlite:///{tmp_path / 'migrated.sqlite'}"
-        return probe("extensions.sqlalchemy", DATABASE_URL=url, ALEMBIC={"script_location": str(folder)})
+        return probe("extensions.sqlalchemy", DATABASE_URL=f"sqlite:///{tmp_path / 'migrated.sqlite'}", ALEMBIC={})
 
     return make
 
@@ -116,6 +117,36 @@ def test_the_life_of_a_schema(
         assert "newer than this release: nothing to do" in succeed(migrating(), "db", "upgrade", *arguments)
     assert "Can't locate revision" in command(migrating(), "db", "upgrade", "later").output, "what is named is known"
     assert command(migrating(), "db", "downgrade").exit_code == 1
+
+
+def test_a_further_database_has_migrations_of_its_own(
+    probe: Callable[..., Flask], folder: Path, extension: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extension.Base, "metadata", sa.MetaData())
+    metadata, further = sa.MetaData(), folder / "further"
+    sa.Table("ships", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    further.mkdir()
+    copy(folder / "script.py.mako", further)
+    urls = {name: f"sqlite:///{tmp_path / name}.sqlite" for name in ("own", "further")}
+
+    def make() -> Flask:
+        engines = {"further": urls["further"]}
+        app = probe("extensions.sqlalchemy", DATABASE_URL=urls["own"], SQLALCHEMY_ENGINES=engines, ALEMBIC={})
+        extension.migrations.add(app, "further", metadata, further)
+        return app
+
+    succeed(make(), "first-migration")
+    assert not list(folder.glob("*.py"))
+    (first,) = further.glob("*_first.py")
+    assert "ships" in first.read_text()
+    succeed(make(), "db", "upgrade")
+    with make().app_context(), pytest.raises(ServiceUnavailable, match="run `further upgrade`"):
+        extension.ready("further")
+    for command in ("upgrade", "upgrade", "check"):
+        succeed(make(), "further", command)
+    with make().app_context():
+        extension.ready("further")
+        assert not sa.inspect(extension.db.engine).has_table("ships")
 
 
 def test_a_type_is_no_change(migrating: Callable[[], Flask], pets: sa.Table) -> None:

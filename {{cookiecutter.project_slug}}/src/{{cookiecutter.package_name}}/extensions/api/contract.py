@@ -80,6 +80,8 @@ class operation:  # noqa: N801 (it is a decorator)
     #: Whether the answer has an ETag. Then GET answers 304 to clients that have the current version, and PUT, PATCH and
     #: DELETE require ``If-Match``: the view calls ``check_if_match``.
     etag: bool = False
+    #: Further media types of the body than JSON, each with what decodes it to what JSON would be.
+    further: Mapping[str, Callable[[bytes], object]] = field(default_factory=dict)
     #: The security scheme, or several, one of which is enough.
     security: str | tuple[str, ...] = ()
     #: The media type of the answer: if that is not JSON, the view returns a text, bytes or a ``Response``.
@@ -101,6 +103,7 @@ class Operation:
         self.status = told.status
         self.headers = dict(told.headers)
         self.etag = told.etag
+        self.further = told.further
         self.security = (told.security,) if isinstance(told.security, str) else told.security
         self.media_type = told.media_type
         self.arguments = get_type_hints(view, include_extras=True)
@@ -124,6 +127,8 @@ class Operation:
         implied += [(401, 403)] if self.security else []
         implied += [(413, 415)] if self.takes else []
         self.errors = set(told.errors).union(*implied)
+        #: Further parameters of the document, which an option reads.
+        self.parameters: list[dict[str, Any]] = []
 
     def __call__(self, **arguments: Any) -> Response:
         if self.security:
@@ -137,8 +142,12 @@ class Operation:
             abort(428, "Send If-Match with the ETag of what you have read.")
         if request.query_string and "query" not in self.texts:
             mistakes += [{"detail": "There is no such parameter.", "parameter": name} for name in request.args]
-        if self.takes not in ("", request.mimetype) and (request.method, request.mimetype) != ("PATCH", MERGE_PATCH):
-            abort(415, f"Send {self.takes}.")
+        if (
+            self.takes not in ("", request.mimetype)
+            and request.mimetype not in self.further
+            and (request.method, request.mimetype) != ("PATCH", MERGE_PATCH)
+        ):
+            abort(415, f"Send {' or '.join([self.takes, *self.further])}.")
         for name, texts in self.texts.items():
             arguments[name] = texts.read(mistakes)
         if self.decode:
@@ -153,19 +162,20 @@ class Operation:
         return self.errors.union(conditions, app.extensions["api_errors"])
 
     def _body(self, mistakes: list[Mistake]) -> object:
-        data = request.get_data()
+        data, untyped = request.get_data(), self.further.get(request.mimetype)
         with suppress(*MALFORMED):
-            return self.decode(data)  # type: ignore[misc]
+            if not untyped:
+                return self.decode(data)  # type: ignore[misc]
         try:
             # Decoding stopped at the first mistake: the rest of the body may be malformed.
-            return check(UNTYPED.decode(data), self.body, mistakes)
+            return check((untyped or UNTYPED.decode)(data), self.body, mistakes)
         except MALFORMED:
             abort(400, "This is not JSON in UTF-8, or it nests too deep or has a number out of range.")
 
     def run(self, arguments: dict[str, Any]) -> Response:
         """Call the view, and encode what it returns: a value, or a value with a status and headers.
 
-        In tests, ``fixtures/api.py`` checks the answer against the contract.
+        In tests, ``fixtures/api/`` checks the answer against the contract.
         """
         result = self.view(**arguments)
         if isinstance(result, Response):

@@ -104,7 +104,8 @@ def make(app: Flask, prefix: str) -> str:
 def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], schemas: dict[Any, Any]) -> Any:
     """One operation of the document; empty parts are left out."""
     summary, _, description = cleandoc(operation.__doc__ or operation.id).partition("\n\n")
-    parameters = [_parameter(name, "path", schemas[kind], required=True) for name, kind in operation.arguments.items()]
+    parameters = list(operation.parameters)
+    parameters += [_parameter(name, "path", schemas[kind], required=True) for name, kind in operation.arguments.items()]
     for place, texts in operation.texts.items():
         for name, schema in texts.schema["properties"].items() if place != "form" else ():
             parameters.append(_parameter(name, place.rstrip("s"), schema, required=name in texts.schema["required"]))
@@ -130,9 +131,11 @@ def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], s
     if operation.takes:
         schema = schemas[operation.body] if operation.body else operation.texts["form"].schema
         body = {"required": True, "content": {operation.takes: {"schema": schema}}}
+    # Not as a second media type: some generators of clients fail on two media types with one schema.
     if operation.body and method == "PATCH":
-        # Not as a second media type: some generators of clients fail on two media types with one schema.
         body["description"] = f"A merge patch (RFC 7396); {MERGE_PATCH} is taken as well."
+    elif operation.further:
+        body["description"] = f"{', '.join(operation.further)} is taken as well."
     return {
         "operationId": operation.id,
         "summary": " ".join(summary.split()),

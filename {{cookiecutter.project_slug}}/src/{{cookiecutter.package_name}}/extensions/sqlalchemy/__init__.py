@@ -4,10 +4,13 @@ Models subclass ``Base`` and live in a module beside what uses them. ``db.sessio
 that ends with ``commit()``; what is not committed when the request ends is rolled back.
 https://docs.sqlalchemy.org/en/21/orm/quickstart.html
 
+A module whose ``config(env)`` returns ``{"SQLALCHEMY_ENGINES": {"name": url}}`` gets a further engine, with the same
+time-outs and a pool of the same size: ``db.get_engine("name")``.
+
 What differs between databases is in ``pysqlite.py``, and for a server in the extension of its name: ``SCHEMES``, how
 its URLs begin; ``EXAMPLE``, one of them; ``options(url, config)``, arguments of ``create_engine``;
-``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``; ``WRITABLE``, a statement that is false
-or fails where one cannot write.
+``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``, which are asked about errors of other
+drivers, too; ``WRITABLE``, a statement that is false or fails where one cannot write.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -27,12 +30,9 @@ from sqlalchemy import event, orm
 from werkzeug.exceptions import ServiceUnavailable
 
 from ... import modules
-from ...core.errors import problem
 from ...core.logs import request_id
+from ...core.settings import ConfigError, Env
 from . import migrations, pysqlite
-
-if TYPE_CHECKING:
-    from ...core.settings import Env
 
 #: Sent when a request is answered 503 because of the database, with the application as the sender and
 #: ``reason`` (str): ``away``, or ``busy`` if no connection was free.
@@ -78,17 +78,14 @@ def conflict(message: str) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError as error:
         db.session.rollback()
-        if not current_app.extensions["database"].conflicting(error.orig):
+        if not any(module.conflicting(error.orig) for module in _databases().values()):
             raise
         abort(409, message)
 
 
-def config(env: "Env") -> dict[str, Any]:
-    url = env.text("DATABASE_URL", "" if env.production else f"sqlite:///{env.name}.sqlite")
-    if wrong := _problem(url):
-        env.refuse("DATABASE_URL", wrong)
+def config(env: Env) -> dict[str, Any]:
     return {
-        "DATABASE_URL": url,
+        "DATABASE_URL": read_url(env, "DATABASE_URL", f"{env.name}.sqlite"),
         # Seconds of a statement, its wait for locks included.
         "DATABASE_STATEMENT_TIMEOUT": env.number("DATABASE_STATEMENT_TIMEOUT", 5.0, minimum=0.1, maximum=3600),
         # Seconds of connecting, and of the wait for a free connection.
@@ -97,11 +94,27 @@ def config(env: "Env") -> dict[str, Any]:
     }
 
 
+def read_url(env: Env, name: str, file: str) -> str:
+    """Read the URL of a database. Unset, it is that SQLite file, which production refuses."""
+    text = env.text(name, "" if env.production else f"sqlite:///{file}")
+    try:
+        url = sa.make_url(text)
+        if url.drivername not in _databases() or not url.database or (url.query and url.drivername in pysqlite.SCHEMES):
+            raise ValueError
+        # What stands after the first @ may be a part of the password, wherever it has ended up.
+        if url.username and text.count("@") > 1:
+            raise ConfigError("Write %40 for an @ in the password.")
+        database(url).options(url, {"DATABASE_STATEMENT_TIMEOUT": 1, "DATABASE_CONNECT_TIMEOUT": 1})
+    except ConfigError as error:
+        env.refuse(name, error.message)
+    except (sa.exc.ArgumentError, ValueError):
+        env.refuse(name, f"Set it to the address of a database such as {_first().EXAMPLE}")
+    return text
+
+
 def init_app(app: Flask) -> None:
-    database = _databases()[sa.make_url(app.config["DATABASE_URL"]).drivername]
-    if app.config["APP_ENV"] == "production" and database is not next(iter(_databases().values())):
-        structlog.get_logger().warning("embedded_database", expected=_example())
-    app.extensions["database"] = database
+    if app.config["APP_ENV"] == "production" and database(app.config["DATABASE_URL"]) is not _first():
+        structlog.get_logger().warning("embedded_database", expected=_first().EXAMPLE)
     pool = {
         # A connection for every thread that answers requests; the overflow is for readiness checks.
         "pool_size": app.config["WEB_THREADS"],
@@ -111,36 +124,43 @@ def init_app(app: Flask) -> None:
         "pool_use_lifo": True,
         "pool_recycle": 1800,
     }
-    app.config["SQLALCHEMY_ENGINES"] = {"default": options(database, app.config) | pool}
+    urls = {"default": app.config["DATABASE_URL"], **app.config.get("SQLALCHEMY_ENGINES", {})}
+    app.config["SQLALCHEMY_ENGINES"] = {name: options(url, app.config) | pool for name, url in urls.items()}
     db.init_app(app)
     # Flask-SQLAlchemy-Lite ends async sessions in an event loop in every request, though nobody opens one.
     app.teardown_appcontext_funcs = [end for end in app.teardown_appcontext_funcs if not iscoroutinefunction(end)]
     with app.app_context():
-        database.listen(db.engine, app.config)
-        if app.config["DATABASE_QUERY_TAGS"]:
-            event.listen(db.engine, "before_cursor_execute", _tag, retval=True)
+        for engine in db.engines.values():
+            database(engine.url).listen(engine, app.config)
+            if app.config["DATABASE_QUERY_TAGS"]:
+                event.listen(engine, "before_cursor_execute", _tag, retval=True)
     migrations.init_app(app)
     app.register_error_handler(sa.exc.DBAPIError, _answer)
     app.register_error_handler(sa.exc.TimeoutError, _answer)
 
 
-def ready() -> None:
-    """Raise while the database is away, cannot be written, or is older than the models."""
-    with db.engine.connect() as connection:
-        answer = connection.execute(sa.text(current_app.extensions["database"].WRITABLE))
+def ready(command: str = "db") -> None:
+    """Raise while the database is away, cannot be written, or is older than the models.
+
+    :param command: that of its migrations.
+    """
+    name, _, folder = current_app.extensions["migrations"][command]
+    with db.get_engine(name).connect() as connection:
+        answer = connection.execute(sa.text(database(connection.engine.url).WRITABLE))
         if answer.returns_rows and not answer.scalar():
             raise ServiceUnavailable("The database is read-only.")
-        migrations.check(connection)
+        migrations.check(connection, command, folder)
 
 
-def options(database: ModuleType, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``create_engine`` that reach the database.
+def database(url: str | sa.URL) -> ModuleType:
+    """The module of the kind of database that has this URL."""
+    return _databases()[sa.make_url(url).drivername]
 
-    :raises ConfigError: if the URL has an option that the driver does not know.
-    """
-    given: dict[str, Any] = database.options(sa.make_url(config["DATABASE_URL"]), config)
+
+def options(url: str | sa.URL, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``create_engine`` that reach the database."""
     # Values of parameters are often personal: errors do not quote them.
-    return given | {"hide_parameters": config["APP_ENV"] != "development"}
+    return {**database(url).options(sa.make_url(url), config), "hide_parameters": config["APP_ENV"] != "development"}
 
 
 def _tag(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
@@ -154,15 +174,16 @@ def _tag(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: 
 def _answer(error: Any) -> ResponseReturnValue:
     """Answer 503 while the database is away or too busy; a wrong statement is a bug, and is answered 500."""
     reason = "busy" if isinstance(error, sa.exc.TimeoutError) else "away"
-    away = current_app.extensions["database"].unavailable
-    if reason == "away" and not error.connection_invalidated and not away(error.orig):
+    # An error does not tell which engine had it, and each kind of database knows its own errors.
+    away = [module.unavailable for module in _databases().values()]
+    if reason == "away" and not error.connection_invalidated and not any(ask(error.orig) for ask in away):
         raise error
     structlog.get_logger().warning("database_unavailable", reason=str(error).partition("\n")[0])
     database_unavailable.send(current_app._get_current_object(), reason=reason)  # type: ignore[attr-defined]
     with suppress(Exception):  # The connection may be broken, and the session still has to end.
         db.session.rollback()
     # Clients may try again in five seconds.
-    return problem(ServiceUnavailable("The database is unavailable.", retry_after=5))
+    return current_app.handle_http_exception(ServiceUnavailable("The database is unavailable.", retry_after=5))
 
 
 def _databases() -> dict[str, ModuleType]:
@@ -170,16 +191,6 @@ def _databases() -> dict[str, ModuleType]:
     return {scheme: module for module in [*modules.load(), pysqlite] for scheme in getattr(module, "SCHEMES", [])}
 
 
-def _example() -> str:
-    return str(next(iter(_databases().values())).EXAMPLE)
-
-
-def _problem(text: str) -> str:
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):
-        return f"Set it to the address of the database, such as {_example()}"
-    if url.drivername not in _databases() or not url.database or (url.query and url.drivername in pysqlite.SCHEMES):
-        return f"This service needs a database such as {_example()}"
-    # What stands after the first @ may be a part of the password, wherever it has ended up.
-    return "Write %40 for an @ in the password." if url.username and text.count("@") > 1 else ""
+def _first() -> ModuleType:
+    """The kind of database that was chosen."""
+    return next(iter(_databases().values()))

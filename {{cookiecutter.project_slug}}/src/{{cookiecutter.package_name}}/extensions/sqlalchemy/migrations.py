@@ -1,5 +1,7 @@
 """Migrations: ``flask db``, which is Flask-Alembic's, and the first one, made from the models.
 
+``add(app, "name", metadata, folder)`` brings ``flask name``: the same for a further engine of this name.
+
 Alembic takes half as long to import as SQLAlchemy and answers no request, so only commands import it.
 https://flask-alembic.readthedocs.io/
 """
@@ -30,10 +32,16 @@ for _key, _run in (("check", "check --fix --quiet"), ("format", "format --quiet"
 
 
 def init_app(app: Flask) -> None:
-    app.config.setdefault("ALEMBIC", {"script_location": str(FOLDER), "post_write_hooks": HOOKS})
+    app.config.setdefault("ALEMBIC", {"post_write_hooks": HOOKS})
     app.config["ALEMBIC_CONTEXT"] = {"render_item": _import_type}
-    app.cli.add_command(commands)
     app.cli.add_command(first_migration)
+    add(app, "db", extension.Base.metadata, FOLDER, "default")
+
+
+def add(app: Flask, command: str, metadata: sa.MetaData, folder: Path, engine: str = "") -> None:
+    """Add the command for the migrations of an engine, which has the same name unless told otherwise."""
+    app.extensions.setdefault("migrations", {})[command] = engine or command, metadata, folder
+    app.cli.add_command(commands, command)
 
 
 @click.command("db", add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -45,19 +53,19 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
     from alembic.util import CommandError
     from flask_alembic.cli import cli
 
-    database = current_app.extensions["database"]
+    name, metadata, folder = current_app.extensions["migrations"][context.info_name]
     # A statement of a migration may take any time, but waits for a lock no longer than two seconds.
     config = {**current_app.config, "DATABASE_STATEMENT_TIMEOUT": None}
-    engine = sa.create_engine(**extension.options(database, config), poolclass=sa.NullPool)
-    database.listen(engine, config)
-    _alembic(engine)
+    engine = sa.create_engine(**extension.options(extension.db.get_engine(name).url, config), poolclass=sa.NullPool)
+    extension.database(engine.url).listen(engine, config)
+    _alembic(engine, metadata, folder)
     try:
         if arguments in (("upgrade",), ("upgrade", "head"), ("upgrade", "heads")):
-            if extension.Base.metadata.tables and not _revisions():
+            if metadata.tables and not _revisions(folder):
                 raise click.ClickException("There are models and no migration: run `first-migration`, and commit it.")
             # Every release upgrades before it starts, and so does the one that a deployment goes back to.
             with engine.connect() as connection:
-                if not _current(connection) <= {*_revisions()}:
+                if not _current(connection) <= {*_revisions(folder)}:
                     return click.echo("The database is newer than this release: nothing to do.")
         cli.main(arguments, prog_name=context.command_path)
     except (CommandError, sa.exc.OperationalError, sa.exc.InternalError) as error:
@@ -68,33 +76,34 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
 @with_appcontext
 def first_migration() -> None:
     """Make the first migration from the models, if there are models and no migration."""
-    if extension.Base.metadata.tables and not _revisions():
-        # Alembic compares the models with a database that is certainly empty.
-        _alembic(sa.create_engine("sqlite://")).revision("first")
+    for _, metadata, folder in current_app.extensions["migrations"].values():
+        if metadata.tables and not _revisions(folder):
+            # Alembic compares the models with a database that is certainly empty.
+            _alembic(sa.create_engine("sqlite://"), metadata, folder).revision("first")
 
 
-def check(connection: sa.Connection) -> None:
+def check(connection: sa.Connection, command: str, folder: Path) -> None:
     """Raise if the database is older than the models."""
-    known, current = _revisions(), _current(connection)
+    known, current = _revisions(folder), _current(connection)
     # A revision that this process does not know is newer: its migration keeps the code of this process working.
     if known and known[-1] not in current and current <= {*known}:
-        raise ServiceUnavailable("The database is not migrated: run `db upgrade`")
+        raise ServiceUnavailable(f"The database is not migrated: run `{command} upgrade`")
 
 
-def _alembic(engine: sa.Engine) -> "Alembic":
+def _alembic(engine: sa.Engine, metadata: sa.MetaData, folder: Path) -> "Alembic":
     from flask_alembic import Alembic
 
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
-    alembic = Alembic(run_mkdir=False, command_name="", metadatas=extension.Base.metadata, engines=engine)
+    current_app.config["ALEMBIC"] |= {"script_location": str(folder)}
+    alembic = Alembic(run_mkdir=False, command_name="", metadatas=metadata, engines=engine)
     alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]
     # To the microsecond: two migrations may be made in one second.
     alembic.rev_id = lambda: f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"  # type: ignore[method-assign]
     return alembic
 
 
-def _revisions() -> list[str]:
+def _revisions(folder: Path) -> list[str]:
     """The revisions that this release knows, in the order in which they were made: their files begin with them."""
-    folder = Path(current_app.config["ALEMBIC"]["script_location"])
     return sorted(path.name.partition("_")[0] for path in folder.glob("[0-9]*.py"))
 
 

@@ -1,0 +1,12 @@
+"""Counts events, which may be many in a request."""
+
+from flask import Flask
+
+from . import taken
+
+
+def init_app(app: Flask) -> None:
+    from prometheus_client import Counter
+
+    counter = Counter("events", "Events taken.", registry=app.extensions["metrics"])
+    taken.connect(lambda sender, count: counter.inc(count), app, weak=False)

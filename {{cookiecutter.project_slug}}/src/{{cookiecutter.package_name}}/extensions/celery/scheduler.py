@@ -1,0 +1,63 @@
+"""``scheduler``: the process that hands jobs to the broker when they are due. Any number of them may run.
+
+A job with ``every`` is due at times that all schedulers compute alike, and one of them sends it: the first that writes
+this time where the others look. A time at which none lived is made up once, when one lives again.
+"""
+
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import click
+import structlog
+from flask.cli import with_appcontext
+
+from . import declared, jobs
+from .worker import work
+
+
+class Schedule:
+    """What one scheduler knows: the last time of each job, so that nobody is asked before the next one."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def send_due(self) -> int:
+        """Send jobs that are due, unless another scheduler has, and return how many that were."""
+        sent = 0
+        for job in [job for job in declared.values() if job.every]:
+            due = last_time(time.time(), job.every.total_seconds(), job.at.total_seconds())  # type: ignore[union-attr]
+            if due > self.known.get(job.name, 0):
+                with suppress(BlockingIOError):  # Another one is at it: ask again in the next round.
+                    if jobs().send_once(job, due):
+                        structlog.get_logger().info("job_scheduled", job=job.name, due=due)
+                        sent += 1
+                    self.known[job.name] = due
+        return sent
+
+
+def last_time(now: float, every: float, at: float) -> int:
+    """The last time at which something was due: the same in every process."""
+    return int((now - at) // every * every + at)
+
+
+@click.command("scheduler")
+@with_appcontext
+def command() -> None:
+    """Hand jobs that are due to the broker until told to stop."""
+    found, stop = jobs().enter(False), Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    path = found.app.config["JOB_HEALTH_FILE"]
+
+    def ended() -> bool:
+        """Asked at each round, of which the last one ends."""
+        if path:
+            Path(path).touch()
+        return stop.is_set()
+
+    work(found, ended, stop.wait)
+    if path:
+        Path(path).unlink(missing_ok=True)
