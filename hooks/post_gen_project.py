@@ -15,6 +15,8 @@ listed = tuple(os.path.join(".", path) for path in paths)
 package = os.path.join(".", "src", name)
 # Options whose functions mark the texts of all others: docs/adding-an-option.md, "Texts".
 marking = [option for option, entry in unchosen.items() if entry.get("texts")]
+# Arguments of operations, which only these options read: docs/adding-an-option.md.
+arguments = [name for entry in unchosen.values() for name in entry.get("arguments", [])]
 # A text in a mark, and the values that it names: _("Hello, %(name)s.", name=user.name)
 VALUE = r"(?:[^(),]|\([^()]*\))+"
 MARK = r'(?<![\w.])_l?\(\s*"([^"\\{}]*)"((?:,\s*\w+=' + VALUE + r")*),?\s*\)"
@@ -35,6 +37,11 @@ def plain(text, option):
     return re.sub(r"(?<![\w.])_l?\(([\w.]+(?: or [\w.]+)*)\)", r"\1", text)
 
 
+def without(text, argument):
+    """Return a blueprint whose operations do not have this argument, a list that stands last."""
+    return re.sub(rf"(?:, |(?<=@operation\()){argument}=\[[^\]]*\](?=\))", "", text)
+
+
 for folder, _, files in os.walk(".", topdown=False):
     for file in files:
         path = os.path.join(folder, file)
@@ -43,12 +50,17 @@ for folder, _, files in os.walk(".", topdown=False):
         if owners & unchosen.keys() or any(path == own or path.startswith(own + os.sep) for own in listed):
             os.remove(path)
             continue
-        for option in marking if file.endswith((".html", ".py", ".txt")) else []:
-            with open(path, encoding="utf-8", newline="") as source:
-                text = source.read()
-            if (said := plain(text, option)) != text:
-                with open(path, "w", encoding="utf-8", newline="") as target:
-                    target.write(said)
+        if not file.endswith((".html", ".py", ".txt")):
+            continue
+        with open(path, encoding="utf-8", newline="") as source:
+            said = text = source.read()
+        for option in marking:
+            said = plain(said, option)
+        for argument in arguments if parts[0] == "blueprints" else []:
+            said = without(said, argument)
+        if said != text:
+            with open(path, "w", encoding="utf-8", newline="") as target:
+                target.write(said)
     if not os.listdir(folder):
         os.rmdir(folder)
 

@@ -29,9 +29,9 @@ def environment() -> StrictEnvironment:
 
 @cache
 def of_the_hook() -> dict[str, Any]:
-    """``MARK`` and ``plain`` of the hook, which is no module: they say what a text is without its marks."""
+    """``plain`` and ``without`` of the hook, which is no module: they say what a text is without some options."""
     hook = ast.parse((TEMPLATE / "hooks/post_gen_project.py").read_text())
-    names = {"VALUE", "MARK", "plain"}
+    names = {"VALUE", "MARK", "plain", "without"}
     wanted = [node for node in hook.body if names & {getattr(node, "name", ""), ast.unparse(node).split(" = ")[0]}]
     found: dict[str, Any] = {"re": re}
     exec(compile(ast.Module(wanted, []), "hook", "exec"), found)  # noqa: S102 - it is our own
@@ -43,6 +43,9 @@ def said(path: str, text: str, chosen: AbstractSet[str]) -> str:
     marking = {name for name, option in OPTIONS.items() if option.get("texts")}
     for option in marking - chosen if path.endswith((".html", ".py", ".txt")) else ():
         text = of_the_hook()["plain"](text, option)
+    if re.match("src/[^/]+/blueprints/", path):
+        for argument in [name for option in OPTIONS.keys() - chosen for name in OPTIONS[option].get("arguments", [])]:
+            text = of_the_hook()["without"](text, argument)
     return text
 
 

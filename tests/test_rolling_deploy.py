@@ -17,6 +17,41 @@ KEY = "    id: Mapped[int] = mapped_column(primary_key=True)\n"
 #: What the new version adds to the model: what the one before need not know, and what it would have to.
 EXPANDED = KEY + '    note: Mapped[str] = mapped_column(Text, server_default="none")\n'
 BREAKING = KEY + "    note: Mapped[str] = mapped_column(Text)\n"
+#: Releases that reach a database that has nothing in the same moment, five times.
+RELEASES = """
+import os
+import sys
+from importlib import import_module
+from multiprocessing import get_context
+
+import sqlalchemy
+
+
+def release(app, barrier):
+    barrier.wait()
+    result = app.test_cli_runner().invoke(args=["db", "upgrade"])
+    if result.exit_code:
+        print(result.output, result.exception, file=sys.stderr)
+    os._exit(result.exit_code)
+
+
+app = import_module(sys.argv[1]).create_app()
+with app.app_context():
+    engine = import_module(f"{sys.argv[1]}.extensions.sqlalchemy").db.engine
+for _ in range(5):
+    context = get_context("fork")
+    barrier = context.Barrier(3)
+    releases = [context.Process(target=release, args=(app, barrier)) for _ in range(3)]
+    for process in releases:
+        process.start()
+    for process in releases:
+        process.join(30)
+        assert process.exitcode == 0
+    with engine.begin() as connection:
+        for table in sqlalchemy.inspect(connection).get_table_names():
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    engine.dispose()
+"""
 #: Reads the table, and leaves the transaction open until it is told to end.
 READ = """
 import sys
@@ -79,6 +114,15 @@ def test_both_versions_run_on_one_schema(engine: str, old: Path, tmp_path: Path)
             assert set(load.statuses) | set(others.statuses) == {201}
             print(f"{engine}: {load.statuses[201]} requests to the old version, {others.statuses[201]} to the new one")
             assert after.get_many("/marks/1", 50) == [200] * 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", SERVERS)
+def test_releases_at_once_wait_for_each_other(engine: str, old: Path) -> None:
+    """Each finds an empty database, unless another has been there."""
+    with private(engine) as database:
+        settings = required_settings(old) | {"DATABASE_URL": database.url}
+        run(old, ".venv/bin/python", "-c", RELEASES, old.name.replace("-", "_"), **settings)
 
 
 @pytest.mark.slow

@@ -29,6 +29,8 @@ CONFLICTS = {1062, 1451, 1452}
 #: Of binary columns, by the length that they are below; https://mariadb.com/docs/server/reference/data-types
 SIZES = {2**16: "", 2**24: "MEDIUM", 2**32: "LONG"}
 EXAMPLE = "mysql://user:password@host/name"
+#: Of the whole server, so it is named for the database; an hour is long enough for any migration.
+LOCK = "SELECT GET_LOCK(SHA1(CONCAT('migrations of ', DATABASE())), 3600)"
 WRITABLE = "SELECT @@global.read_only = 0"
 
 

@@ -16,6 +16,8 @@ SCHEMES = ["postgresql", "postgres", "postgresql+psycopg"]
 EXAMPLE = "postgresql://user:password@host/name"
 #: Where nobody answers. Without a user, libpq takes the name of the process's user, who has none in some containers.
 NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": "", "user": "nobody"}
+#: Until the end of the transaction: a pooler may give the next one another connection to the server.
+LOCK = "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('migrations'))"
 WRITABLE = "SELECT current_setting('transaction_read_only') = 'off'"
 
 

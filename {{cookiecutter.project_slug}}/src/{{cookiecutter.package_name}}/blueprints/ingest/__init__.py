@@ -23,6 +23,8 @@ bp = Blueprint("ingest", __name__, url_prefix="/api/v1")
 MOST = 1000
 Key = Annotated[str, Meta(min_length=1, max_length=100)]
 Time = Annotated[datetime, Meta(tz=True)]
+#: One event on each line.
+LINES = {"application/x-ndjson": msgspec.json.Decoder().decode_lines}
 #: Sent when events were taken, with the application as the sender and ``count`` (int).
 taken = events.signal("events_taken")
 
@@ -44,7 +46,7 @@ class Taken(Output):
 
 
 @bp.post("/events")
-@operation(202, errors=[503], further={"application/x-ndjson": msgspec.json.Decoder().decode_lines})
+@operation(202, errors=[503], further=LINES, scopes=["events:write"])
 def take_events(json: EventIn | Events) -> Taken:
     """Take events, all of them or none.
 

@@ -84,6 +84,9 @@ class operation:  # noqa: N801 (it is a decorator)
     further: Mapping[str, Callable[[bytes], object]] = field(default_factory=dict)
     #: The security scheme, or several, one of which is enough.
     security: str | tuple[str, ...] = ()
+    #: What a caller has to be allowed, such as ``["notes:read"]``; ``[]`` is for every caller who is known. The security
+    #: scheme is ``bearer`` unless ``security`` names another.
+    scopes: Iterable[str] | None = None
     #: The media type of the answer: if that is not JSON, the view returns a text, bytes or a ``Response``.
     media_type: str = JSON
     #: The operation's id, if it is not the name of the view.
@@ -104,7 +107,11 @@ class Operation:
         self.headers = dict(told.headers)
         self.etag = told.etag
         self.further = told.further
-        self.security = (told.security,) if isinstance(told.security, str) else told.security
+        security = told.security or (() if told.scopes is None else "bearer")
+        self.security = (security,) if isinstance(security, str) else security
+        if isinstance(told.scopes, str):
+            raise ContractError(f"{view.__qualname__} needs a list of scopes: [{told.scopes!r}].")
+        self.scopes = frozenset(told.scopes or ())
         self.media_type = told.media_type
         self.arguments = get_type_hints(view, include_extras=True)
         if untyped := {*inspect.signature(view).parameters, "return"} - self.arguments.keys():
@@ -132,7 +139,7 @@ class Operation:
 
     def __call__(self, **arguments: Any) -> Response:
         if self.security:
-            authenticate(self.security)
+            authenticate(self.security, self.scopes)
         mistakes: list[Mistake] = []
         for name, value in arguments.items():
             arguments[name] = check(from_text(value, self.arguments[name]), self.arguments[name], mistakes)

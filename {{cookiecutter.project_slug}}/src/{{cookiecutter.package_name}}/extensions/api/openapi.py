@@ -141,7 +141,7 @@ def _describe(rule: Rule, operation: Operation, method: str, errors: set[int], s
         "summary": " ".join(summary.split()),
         "description": description,
         "tags": [rule.endpoint.rpartition(".")[0].rpartition(".")[2]],
-        "security": [{name: []} for name in operation.security],
+        "security": [{name: sorted(operation.scopes)} for name in operation.security],
         "parameters": parameters,
         "requestBody": body,
         "responses": {str(status): responses[status] for status in sorted(responses)},

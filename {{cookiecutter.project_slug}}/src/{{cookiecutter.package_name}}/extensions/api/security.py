@@ -2,7 +2,7 @@
 
 ``scheme`` adds a scheme to the contract and returns the list of its readers. A reader is a function that looks at
 ``flask.request`` and returns the user, or None. The first user that a reader returns becomes ``g.user``. A reader may
-``abort(403)``.
+``abort(403)``. Where an operation asks for scopes, the user has ``require(scopes)``, which does so unless it has them.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from flask import Flask, current_app, g
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-Reader = Callable[[], object]
+Reader = Callable[[], Any]
 
 
 def scheme(app: Flask, name: str, document: dict[str, Any]) -> list[Reader]:
@@ -24,7 +24,7 @@ def scheme(app: Flask, name: str, document: dict[str, Any]) -> list[Reader]:
     return schemes.setdefault(name, (document, []))[1]
 
 
-def authenticate(names: Iterable[str]) -> None:
+def authenticate(names: Iterable[str], scopes: frozenset[str]) -> None:
     """Find ``g.user`` by one of these schemes, or answer 401.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-401-unauthorized
@@ -32,6 +32,8 @@ def authenticate(names: Iterable[str]) -> None:
     schemes = [current_app.extensions["api_security"][name] for name in names]
     for read in [read for _, readers in schemes for read in readers]:
         if (user := read()) is not None:
+            if scopes:
+                user.require(scopes)
             g.user = user
             return
     challenges = [WWWAuthenticate(document.get("scheme", document["type"]).lower()) for document, _ in schemes]

@@ -10,7 +10,8 @@ time-outs and a pool of the same size: ``db.get_engine("name")``.
 What differs between databases is in ``pysqlite.py``, and for a server in the extension of its name: ``SCHEMES``, how
 its URLs begin; ``EXAMPLE``, one of them; ``options(url, config)``, arguments of ``create_engine``;
 ``listen(engine, config)``; ``unavailable(error)`` and ``conflicting(error)``, which are asked about errors of other
-drivers, too; ``WRITABLE``, a statement that is false or fails where one cannot write.
+drivers, too; ``WRITABLE``, a statement that is false or fails where one cannot write; ``LOCK``, a statement that waits
+until nobody else migrates, and keeps others from it while the connection is open; empty if there is none.
 """
 
 from collections.abc import Iterator, Mapping

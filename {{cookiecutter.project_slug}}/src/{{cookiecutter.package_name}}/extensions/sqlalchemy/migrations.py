@@ -57,9 +57,13 @@ def commands(context: click.Context, arguments: tuple[str, ...]) -> None:
     # A statement of a migration may take any time, but waits for a lock no longer than two seconds.
     config = {**current_app.config, "DATABASE_STATEMENT_TIMEOUT": None}
     engine = sa.create_engine(**extension.options(extension.db.get_engine(name).url, config), poolclass=sa.NullPool)
-    extension.database(engine.url).listen(engine, config)
+    database = extension.database(engine.url)
+    database.listen(engine, config)
     _alembic(engine, metadata, folder)
     try:
+        if database.LOCK and arguments[:1] in (("upgrade",), ("downgrade",), ("stamp",)):
+            # A second release waits for the first, and then has nothing to do.
+            context.with_resource(engine.connect()).exec_driver_sql(database.LOCK)
         if arguments in (("upgrade",), ("upgrade", "head"), ("upgrade", "heads")):
             if metadata.tables and not _revisions(folder):
                 raise click.ClickException("There are models and no migration: run `first-migration`, and commit it.")

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Engine, ExceptionContext
 
 SCHEMES = ["sqlite"]
 EXAMPLE = "sqlite:////folder/name.sqlite"
+LOCK = ""
 #: It needs the right to write and writes nothing; ``BEGIN IMMEDIATE`` only reads in a file that is read-only.
 WRITABLE = "PRAGMA incremental_vacuum(1)"
 #: Primary result codes that are no fault of the statement: busy, locked, read-only, interrupted, input or output,

@@ -26,7 +26,7 @@ class Conversion(Output):
 
 
 @bp.post("/conversions")
-@operation()
+@operation(scopes=["conversions:write"])
 def convert(json: ConversionIn) -> Conversion:
     """Convert a temperature to degrees Fahrenheit."""
     converted.send(current_app._get_current_object())  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, NoReturn
 
-from flask import Response, abort, current_app, request
+from flask import Response, abort, current_app, g, request
 from msgspec import Struct
 from werkzeug.exceptions import Conflict
 
@@ -48,6 +48,7 @@ def idempotent(who: Callable[[], str] | None = None) -> Callable[[Operation], Op
     """Let clients repeat an operation. It stands above ``@operation``.
 
     :param who: tells callers apart, such as ``lambda: g.user.id``: an answer is for the caller of the first request.
+        Callers with bearer tokens are told apart without it.
     """
     return lambda operation: Idempotent(operation, who)
 
@@ -56,6 +57,8 @@ class Idempotent(Operation):
     """An operation that is run once for each key. Without a key, it is what it was."""
 
     def __init__(self, operation: Operation, who: Callable[[], str] | None) -> None:
+        if operation.security == ("bearer",):
+            who = who or (lambda: g.user.subject)
         if operation.security and not who:
             raise ContractError(f"{operation.id} has callers: tell them apart by @idempotent(who=...).")
         vars(self).update(vars(operation))

@@ -23,6 +23,7 @@ LONGEST = 100
 #: The title of a note that stands for a digest.
 FAILED = "A digest that failed"
 HEADERS = {"Location": "Where to ask for it.", "Retry-After": "Seconds until it may be done."}
+WAITING = {"Retry-After": "Seconds until it may be done, while it waits."}
 
 
 class Digest(Output):
@@ -36,7 +37,7 @@ def init_app(app: Flask) -> None:
 
 
 @bp.post("/digests")
-@operation(202, headers=HEADERS, errors=[503])
+@operation(202, headers=HEADERS, errors=[503], scopes=["notes:write"])
 def create_digest() -> tuple[Digest, int, dict[str, str]]:
     """Have a digest of the notes written."""
     note_id = new_id()
@@ -47,7 +48,7 @@ def create_digest() -> tuple[Digest, int, dict[str, str]]:
 
 
 @bp.get("/digests/<digest_id>")
-@operation(headers={"Retry-After": "Seconds until it may be done, while it waits."})
+@operation(headers=WAITING, scopes=["notes:read"])
 def read_digest(digest_id: UUID) -> tuple[Digest, int, dict[str, str]]:
     """Ask whether a digest is done."""
     note = store().get(digest_id)

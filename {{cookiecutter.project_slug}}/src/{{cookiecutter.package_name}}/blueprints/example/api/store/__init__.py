@@ -80,7 +80,7 @@ def store() -> Store:
 
 
 @bp.get("/notes")
-@operation(etag=True)
+@operation(etag=True, scopes=["notes:read"])
 def list_notes(query: Page) -> Items[Note]:
     """List the notes, in pages, the oldest first."""
     notes = store().after(decode_cursor(query.cursor, UUID), query.limit + 1)
@@ -88,7 +88,7 @@ def list_notes(query: Page) -> Items[Note]:
 
 
 @bp.post("/notes")
-@operation(etag=True)
+@operation(etag=True, scopes=["notes:write"])
 def create_note(json: NoteIn) -> Created[Note]:
     """Create a note."""
     # A whole second is what every store can keep.
@@ -99,14 +99,14 @@ def create_note(json: NoteIn) -> Created[Note]:
 
 
 @bp.get("/notes/<note_id>")
-@operation(etag=True)
+@operation(etag=True, scopes=["notes:read"])
 def read_note(note_id: UUID) -> Note:
     """Read a note."""
     return store().get(note_id) or abort(404)
 
 
 @bp.patch("/notes/<note_id>")
-@operation(etag=True)
+@operation(etag=True, scopes=["notes:write"])
 def change_note(note_id: UUID, json: NotePatch) -> Note:
     """Change the fields of a note that the request sends."""
     while True:  # Until nobody else writes between the two.
@@ -117,7 +117,7 @@ def change_note(note_id: UUID, json: NotePatch) -> Note:
 
 
 @bp.delete("/notes/<note_id>")
-@operation(204, etag=True)
+@operation(204, etag=True, scopes=["notes:write"])
 def delete_note(note_id: UUID) -> None:
     """Delete a note."""
     while not store().remove(seen(note_id)):

@@ -1,0 +1,56 @@
+"""Bearer tokens: the security scheme ``bearer``, which ``@operation(scopes=["notes:read"])`` asks for.
+
+What knows a kind of tokens appends its reader to ``readers(app)``. https://www.rfc-editor.org/rfc/rfc6750
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, abort, current_app, request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from ...core.errors import problem
+from .security import scheme
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who has sent a token: ``g.user`` of the operation."""
+
+    #: Told apart from those of all other readers: what is kept for a caller is kept under this.
+    subject: str
+    scopes: frozenset[str]
+
+    def require(self, scopes: frozenset[str]) -> None:
+        """Answer 403 unless the token has these scopes."""
+        if missing := scopes - self.scopes:
+            response = problem(Forbidden(f"This token lacks {', '.join(sorted(missing))}."))
+            told = {"error": "insufficient_scope", "scope": " ".join(sorted(scopes))}
+            response.headers["WWW-Authenticate"] = WWWAuthenticate("bearer", told).to_header()
+            abort(response)
+
+
+#: Looks at a token, and returns None if it is none of its own.
+Reader = Callable[[str], Caller | None]
+
+
+def readers(app: Flask) -> list[Reader]:
+    """The readers of tokens, which are asked in turn."""
+    if "bearer" not in app.extensions:
+        app.extensions["bearer"] = []
+        scheme(app, "bearer", {"type": "http", "scheme": "bearer"}).append(read)
+    known: list[Reader] = app.extensions["bearer"]
+    return known
+
+
+def read() -> Caller | None:
+    """The caller, by the header Authorization alone: addresses are logged. 401 for a token that nobody knows."""
+    sent = request.authorization
+    if sent is None or sent.type != "bearer":
+        return None
+    for reader in readers(current_app):
+        if (caller := reader(sent.token or "")) is not None:
+            return caller
+    challenge = WWWAuthenticate("bearer", {"error": "invalid_token"})
+    raise Unauthorized("This token is not valid.", www_authenticate=challenge)
