@@ -26,9 +26,14 @@ SCHEMAS: dict[str, Any] = {
             "d": {"anyOf": [{"type": "string"}, {"type": "null"}]},
             "e": {"type": "array", "items": {"$ref": "#/components/schemas/In"}},
             "f": {"anyOf": [{"$ref": "#/components/schemas/In"}, {"type": "null"}]},
+            "k": {"type": "string", "default": "x"},
+            "l": {"type": "number", "maximum": 9, "exclusiveMaximum": True},
+            "m": {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]},
             "g": {"allOf": [{"$ref": "#/components/schemas/Part"}, {"properties": {"h": {"type": "string"}}}]},
         },
     },
+    "Cat": {"type": "object", "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer", "maximum": 9}}},
+    "Dog": {"type": "object", "properties": {"kind": {"const": "dog"}, "barks": {"type": "boolean"}}},
     "Part": {"type": "object", "required": ["i"], "properties": {"i": {"type": "string"}}},
     "Out": {
         "type": "object",
@@ -38,9 +43,11 @@ SCHEMAS: dict[str, Any] = {
             "b": {"type": "integer", "minimum": 1},
             "c": {"enum": ["x", "y"]},
             "d": {"type": "number"},
+            "m": {"anyOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]},
         },
     },
 }
+CAT, DOG = ({"$ref": f"#/components/schemas/{name}"} for name in ("Cat", "Dog"))
 
 
 def ref(name: str) -> dict[str, Any]:
@@ -49,7 +56,15 @@ def ref(name: str) -> dict[str, Any]:
 
 CONTRACT: dict[str, Any] = {
     "openapi": "3.1.1",
+    "servers": [{"url": "https://things.example.com"}],
     "paths": {
+        "/things/{a}/parts/{b}": {
+            "parameters": [
+                {"name": "b", "in": "path", "required": True, "schema": {"type": "integer"}},
+                {"name": "a", "in": "path", "required": True, "schema": {"type": "string"}},
+            ],
+            "get": {"security": [{"bearer": ["read"]}]},
+        },
         "/things": {
             "get": {
                 "operationId": "list",
@@ -77,6 +92,8 @@ CONTRACT: dict[str, Any] = {
 IN, OUT = "components/schemas/In/", "components/schemas/Out/"
 POST, GET = "paths/~things/post/", "paths/~things/get/"
 
+PARTS = "paths/~things~{a}~parts~{b}/"
+
 Edit = Callable[[Any], None]
 
 
@@ -98,6 +115,13 @@ def drop(path: str) -> Edit:
         del contract[last]
 
     return edit
+
+
+def renamed(item: Any) -> Any:
+    """The same operations where the parameters of the path are called otherwise."""
+    for parameter in item["parameters"]:
+        parameter["name"] += "_id"
+    return {"/things/{a_id}/parts/{b_id}": item}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +146,22 @@ def drop(path: str) -> Edit:
             "query parameter q: it is new and required",
         ),
         (put(GET + "security", [{"bearer": []}]), "GET /things: bearer is required to be allowed"),
+        (put("servers/0/url", "https://things.example.com/v1"), "https://things.example.com: the server is removed"),
+        (put(PARTS + "get/security", [{"bearer": ["read", "write"]}]), "bearer write is required to be allowed"),
+        (put(PARTS + "parameters/1/schema/type", "integer"), "path parameter 1: string is no longer accepted"),
+        (put(GET + "parameters/0/style", "spaceDelimited"), "query parameter limit: it is written otherwise now"),
+        (put(GET + "parameters/0/explode", False), "query parameter limit: it is written otherwise now"),
+        (put(IN + "properties/k/default", "y"), "request body, k: without it, 'y' is taken, and was 'x'"),
+        (drop(IN + "properties/k/default"), "request body, k: without it, 'nothing' is taken, and was 'x'"),
+        (
+            put(IN + "properties/l", {"type": "number", "exclusiveMaximum": 8}),
+            "exclusiveMaximum is narrowed, from 9 to 8",
+        ),
+        (put(IN + "properties/m/oneOf", [DOG]), "request body, m: object kind=cat is no longer accepted"),
+        (put(OUT + "properties/m/anyOf", [DOG, CAT, {"type": "string"}]), "response 200, m: it may be string now"),
+        (put("components/schemas/Cat/properties/lives/maximum", 10), "response 200, m, lives: maximum is widened"),
+        (put("components/schemas/Cat/properties/lives/maximum", 8), "request body, m, lives: maximum is narrowed"),
+        (put(OUT + "properties/a/nullable", True), "response 200, a: it may be null now"),
         (put("paths/~other/get/security", [{"a": [], "b": []}]), "GET /other: a is required to be allowed"),
         (drop("components/pathItems/linked/get"), "GET /linked: the operation is removed"),
         (put("components/schemas/Part/required", ["h", "i"]), "request body, g, h: it is required now"),
@@ -176,6 +216,15 @@ def test_what_breaks_is_named(edit: Edit, named: str) -> None:
         put("paths/~other/get/security", [{"a": []}, {"b": []}, {"c": []}]),
         put("paths/~other/get/security", [{}]),
         put("components/schemas/Part/properties/j", True),
+        put(PARTS + "get/security", [{"bearer": []}]),
+        lambda contract: contract["paths"].update(renamed(contract["paths"].pop("/things/{a}/parts/{b}"))),
+        put(GET + "parameters/0/style", "form"),
+        put(GET + "parameters/0/explode", True),
+        put(IN + "properties/l", {"type": "number", "exclusiveMaximum": 9}),
+        put(IN + "properties/d", {"type": "string", "nullable": True}),
+        put(IN + "properties/m/oneOf", [DOG, CAT]),
+        put(OUT + "properties/m", {"oneOf": [DOG, CAT]}),
+        put(OUT + "properties/m/anyOf", [CAT]),
         put(POST + "responses/422", {"description": ""}),
         put(POST + "requestBody/content/text~csv", {}),
         put(POST + "responses/201/headers/ETag", {}),
@@ -202,6 +251,43 @@ def test_what_breaks_nothing_is_not_named(edit: Edit) -> None:
     new = copy.deepcopy(CONTRACT)
     edit(new)
     assert list(breaking(CONTRACT, new)) == []
+
+
+def many(size: int, edit: Edit = lambda contract: None) -> Any:
+    """A contract of schemas that hold each other, and are told apart by nothing but what they hold."""
+    schemas: dict[str, Any] = {}
+    for number in range(size):
+        links = {f"link{step}": ref(f"S{(number + step) % size}")["schema"] for step in range(1, 5)}
+        links["any"] = {"oneOf": [ref(f"S{(number + step) % size}")["schema"] for step in range(4)]}
+        schemas[f"S{number}"] = {"type": "object", "properties": links | {"n": {"type": "integer"}}}
+    contract = {"openapi": "3.1.1", "paths": copy.deepcopy(CONTRACT["paths"]), "components": {"schemas": schemas}}
+    contract["paths"] = {"/s": {"post": {"requestBody": {"content": {"application/json": ref("S0")}}, "responses": {}}}}
+    edit(contract)
+    return contract
+
+
+def test_each_pair_of_schemas_is_named_once() -> None:
+    """Not once for each way to it, of which there are more than anybody could wait for."""
+    one = put("components/schemas/S7/properties/n/maximum", 9)
+    assert list(breaking(many(24), many(24))) == []
+    found = list(breaking(many(24), many(24, one)))
+    assert len([line for line in found if line.endswith("n: maximum is narrowed, from none to 9")]) == 1, found
+    assert len(found) < 24 * 5
+
+
+def test_alternatives_without_names_that_hold_themselves() -> None:
+    link = {"$ref": "#/components/schemas/S0"}
+    one = {"type": "object", "properties": {"a": link, "n": {"type": "integer"}}}
+    two = {"type": "object", "properties": {"b": link, "n": {"type": "string"}}, "required": ["b"]}
+
+    def unions(*alternatives: Any) -> Any:
+        return many(1, put("components/schemas/S0", {"oneOf": list(alternatives)}))
+
+    assert list(breaking(unions(one, two), unions(two, one))) == []
+    wider = {**one, "properties": one["properties"] | {"c": {"type": "string"}}}  # type: ignore[operator]
+    assert list(breaking(unions(one, two), unions(two, wider))) == []
+    found = list(breaking(unions(one, two), unions(wider)))
+    assert found == [f"POST /s, request body{where}: object is no longer accepted" for where in ("", ", a")]
 
 
 def compare(*files: str, given: str = "") -> tuple[int, str]:

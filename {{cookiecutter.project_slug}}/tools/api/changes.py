@@ -7,13 +7,17 @@ Usage: changes.py OLD NEW; - is standard input. The status is 1 if anything brea
 """
 
 import json
+import re
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 Document = Mapping[str, Any]
 Found = Iterator[str]
+#: By place and name.
+Parameters = Mapping[tuple[str, str], Document]
 
 #: Keywords that bound a value, and whether a larger bound allows more.
 BOUNDS = {
@@ -33,27 +37,35 @@ class Comparison:
         self.old = old
         self.new = new
         self.merged: dict[int, Document] = {}
+        #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
+        self.waiting: deque[tuple[str, Document, Document, bool]] = deque()
+        #: Whether two schemas are only looked at, to tell which alternatives belong together.
+        self.matching = False
 
     def paths(self) -> Found:
+        servers = [{server["url"] for server in document.get("servers", ())} for document in (self.old, self.new)]
+        yield from (f"{url}: the server is removed" for url in sorted(servers[0] - servers[1]))
+        # No client sends what a parameter of the path is called.
+        known = {_nameless(path): path for path in self.new["paths"]}
         for path in self.old["paths"]:
-            if path not in self.new["paths"]:
+            if _nameless(path) not in known:
                 yield f"{path}: the path is removed"
                 continue
-            items = [resolve(document, document["paths"][path]) for document in (self.old, self.new)]
+            pairs = ((self.old, path), (self.new, known[_nameless(path)]))
+            items = [resolve(document, document["paths"][name]) for document, name in pairs]
             for method in ("get", "put", "post", "delete", "options", "head", "patch", "trace"):
                 if method in items[0]:
                     where = f"{method.upper()} {path}"
                     if method not in items[1]:
                         yield f"{where}: the operation is removed"
                     else:
-                        yield from self.operation(where, items[0], items[1], method)
+                        yield from self.parameters(where, *map(self._parameters, pairs, items, [method] * 2))
+                        yield from self.operation(where, items[0][method], items[1][method])
+                        yield from self.schemas()
 
-    def operation(self, where: str, old_item: Document, new_item: Document, method: str) -> Found:
-        old, new = old_item[method], new_item[method]
+    def operation(self, where: str, old: Document, new: Document) -> Found:
         if old.get("operationId") != new.get("operationId"):
             yield f"{where}: the operation is called {new.get('operationId')}, and was {old.get('operationId')}"
-        given = self._parameters(self.old, old_item, old), self._parameters(self.new, new_item, new)
-        yield from self.parameters(where, *given)
         yield from self.bodies(
             where, resolve(self.old, old.get("requestBody")), resolve(self.new, new.get("requestBody"))
         )
@@ -67,18 +79,24 @@ class Comparison:
 
     def security(self, where: str, old: Document, new: Document) -> Found:
         """A client that was allowed before has to be allowed by one of the new alternatives."""
-        before = old.get("security", self.old.get("security")) or [{}]
-        after = new.get("security", self.new.get("security")) or [{}]
-        refused = [given for given in before if not any(asked.keys() <= given.keys() for asked in after)]
-        for name in sorted({name for given in refused for asked in after for name in asked.keys() - given.keys()}):
+        before = [_asked(each) for each in old.get("security", self.old.get("security")) or [{}]]
+        after = [_asked(each) for each in new.get("security", self.new.get("security")) or [{}]]
+        refused = [given for given in before if not any(asked <= given for asked in after)]
+        for name in sorted({name for given in refused for asked in after for name in asked - given}):
             yield f"{where}: {name} is required to be allowed"
 
-    def _parameters(self, document: Document, item: Document, operation: Document) -> dict[tuple[str, str], Any]:
-        listed = [*item.get("parameters", ()), *operation.get("parameters", ())]
-        found = [resolve(document, parameter) for parameter in listed]
-        return {(parameter["in"], parameter["name"]): parameter for parameter in found}
+    def _parameters(self, found: tuple[Document, str], item: Document, method: str) -> Parameters:
+        """The parameters by their names, and those of the path by their places in it."""
+        document, path = found
+        order = re.findall("{([^{}]*)}", path)
+        listed = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+        named = [(each["in"], each["name"], each) for each in (resolve(document, parameter) for parameter in listed)]
+        return {
+            (place, str(order.index(name) + 1) if place == "path" and name in order else name): each
+            for place, name, each in named
+        }
 
-    def parameters(self, where: str, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Found:
+    def parameters(self, where: str, old: Parameters, new: Parameters) -> Found:
         for key, parameter in old.items():
             at = f"{where}, {key[0]} parameter {key[1]}"
             if key not in new:
@@ -86,6 +104,8 @@ class Comparison:
                 continue
             if new[key].get("required") and not parameter.get("required"):
                 yield f"{at}: it is required now"
+            if _style(parameter) != _style(new[key]):
+                yield f"{at}: it is written otherwise now"
             yield from self.values(at, _schema(parameter), _schema(new[key]), sent=True)
         for key, parameter in new.items():
             if key not in old and parameter.get("required"):
@@ -111,36 +131,53 @@ class Comparison:
             else:
                 yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
 
-    def values(self, at: str, old: Any, new: Any, *, sent: bool, seen: frozenset[Any] = frozenset()) -> Found:
+    def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""
-        olds, news = self._choices(self.old, old), self._choices(self.new, new)
+        olds, news = list(self._choices(self.old, old)), list(self._choices(self.new, new))
         # The new contract has to accept values that clients send; clients have to know values that they read.
         needed, offered = (olds, news) if sent else (news, olds)
-        for kind, schema in needed.items():
-            fitting = offered.get(kind, offered.get("number") if kind == "integer" else None)
-            if fitting is None:
-                if "any" not in offered:
-                    yield f"{at}: {kind} is no longer accepted" if sent else f"{at}: it may be {kind} now"
-            elif kind != "null":  # Of null there is nothing more to say.
-                pairs = (schema, fitting) if sent else (fitting, schema)
-                yield from self._same_kind(at, *pairs, sent=sent, seen=seen)
+        for label, kind, schema in needed:
+            near = [each for each in offered if each[1] in (kind, "number" if kind == "integer" else kind)]
+            if any(each[1] == "any" != kind for each in offered) or (near and kind == "null"):
+                continue  # There is nothing more to say of it.
+            pairs = [(schema, each[2]) if sent else (each[2], schema) for each in near]
+            several = [each[1] for each in needed].count(kind) > 1 or len(pairs) > 1
+            if several:  # Whatever their order is.
+                pairs = self._alike(pairs, [bool(label) and each[0] == label for each in near], sent=sent)
+            if pairs:
+                self.waiting.append((at, *pairs[0], sent))
+            else:
+                name = f"{kind} {label}" if label and several else kind
+                yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
 
-    def _choices(self, document: Document, schema: Document | bool) -> dict[str, Any]:
-        """The schema by the types that it allows, its alternatives and parts resolved."""
-        schema = self._merge(document, resolve(document, {} if isinstance(schema, bool) else schema))
-        alternatives = schema.get("anyOf") or schema.get("oneOf")
+    def _choices(self, document: Document, schema: Document | bool) -> Iterator[tuple[str, str, Document]]:
+        """The alternatives of a schema, resolved: what each is called, its type, and its schema."""
+        written = {} if isinstance(schema, bool) else schema
+        schema = self._merge(document, resolve(document, written))
+        alternatives = schema.get("anyOf") or schema.get("oneOf") or ()
+        for alternative in alternatives:
+            yield from self._choices(document, alternative)
+        if schema.get("nullable") is True:  # As OpenAPI 3.0 writes it.
+            yield "", "null", schema
         if alternatives:
-            found: dict[str, Any] = {}
-            for number, alternative in enumerate(alternatives):
-                for kind, choice in self._choices(document, alternative).items():
-                    title = choice.get("title", number) if kind in ("object", "any") else ""
-                    found[kind if kind not in found else f"{kind} {title}"] = choice
-            return found
+            return
         kinds = schema.get("type")
         if kinds is None and ("enum" in schema or "const" in schema):
-            values = schema.get("enum", [schema.get("const")])
-            kinds = list(dict.fromkeys(_kind(value) for value in values))
-        return dict.fromkeys([kinds] if isinstance(kinds, str) else kinds or ["any"], schema)
+            kinds = list(dict.fromkeys(_kind(value) for value in schema.get("enum", [schema.get("const")])))
+        for kind in [kinds] if isinstance(kinds, str) else kinds or ["any"]:
+            yield _label(written, schema) if kind == "object" else "", kind, schema
+
+    def _alike(self, pairs: list[tuple[Document, Document]], named: list[bool], *, sent: bool) -> list[Any]:
+        """The pairs, the best first: written alike, called alike, or fitting; without any other, none."""
+        written = [pair for pair in pairs if pair[0] == pair[1]]
+        called = [pair for pair, same in zip(pairs, named, strict=True) if same]
+        if written or called or self.matching:
+            return written or called or pairs
+        # By what they say themselves: what waits, and alternatives in them, does not count.
+        waiting, self.waiting, self.matching = self.waiting, deque(), True
+        fitting = [pair for pair in pairs if next(self._same_kind("", *pair, sent=sent), None) is None]
+        self.waiting, self.matching = waiting, False
+        return fitting
 
     def _merge(self, document: Document, schema: Document) -> Document:
         """A schema with the parts of its ``allOf`` in it, the same for the same schema."""
@@ -158,16 +195,24 @@ class Comparison:
                 }
         return self.merged[id(schema)]
 
-    def _same_kind(self, at: str, old: Document, new: Document, *, sent: bool, seen: frozenset[Any]) -> Found:
-        pair = (id(old), id(new))  # Schemas that hold themselves come back here.
-        if pair in seen:
-            return
-        seen |= {pair}
+    def schemas(self) -> Found:
+        """Compare what waits, each pair once in an operation: schemas may hold each other, and themselves."""
+        seen = {}
+        while self.waiting:
+            at, old, new, sent = self.waiting.popleft()
+            pair = (id(old), id(new), sent)
+            if pair not in seen:
+                seen[pair] = old, new  # Kept, so that no other schema gets the id of one of these.
+                yield from self._same_kind(at, old, new, sent=sent)
+
+    def _same_kind(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
         yield from _bounds(at, old, new, sent=sent)
+        if sent and old.get("default") is not None and old["default"] != new.get("default"):
+            yield f"{at}: without it, {new.get('default', 'nothing')!r} is taken, and was {old['default']!r}"
         for name, schema in old.get("properties", {}).items():
             where = f"{at}, {name}"
             if name in new.get("properties", {}):
-                yield from self.values(where, schema, new["properties"][name], sent=sent, seen=seen)
+                yield from self.values(where, schema, new["properties"][name], sent=sent)
                 if not sent and name in old.get("required", ()) and name not in new.get("required", ()):
                     yield f"{where}: it may be absent now"
             else:
@@ -180,10 +225,10 @@ class Comparison:
             if new.get("additionalProperties") is False and old.get("additionalProperties", True) is not False:
                 yield f"{at}: further properties are refused now"
         if "items" in old or "items" in new:
-            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent, seen=seen)
+            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent)
         extra = [schema.get("additionalProperties") for schema in (old, new)]
         if all(isinstance(schema, dict) for schema in extra):
-            yield from self.values(f"{at}.*", *extra, sent=sent, seen=seen)
+            yield from self.values(f"{at}.*", *extra, sent=sent)
 
 
 def _bounds(at: str, old: Document, new: Document, *, sent: bool) -> Found:
@@ -191,9 +236,10 @@ def _bounds(at: str, old: Document, new: Document, *, sent: bool) -> Found:
     stronger, weaker = (new, old) if sent else (old, new)
     verb = "narrowed" if sent else "widened"
     for word, larger_allows_more in BOUNDS.items():
-        strong, weak = stronger.get(word), weaker.get(word)
+        strong, weak = bounds = [_bound(schema, word) for schema in (stronger, weaker)]
         if strong is not None and (weak is None or (strong < weak if larger_allows_more else strong > weak)):
-            yield f"{at}: {word} is {verb}, from {old.get(word, 'none')} to {new.get(word, 'none')}"
+            before, after = ["none" if bound is None else bound for bound in (bounds[::-1] if sent else bounds)]
+            yield f"{at}: {word} is {verb}, from {before} to {after}"
     for word in EXACT:
         if stronger.get(word) not in (None, False) and stronger.get(word) != weaker.get(word):
             yield f"{at}: {word} is {new.get(word, 'none')}, and was {old.get(word, 'none')}"
@@ -204,6 +250,35 @@ def _bounds(at: str, old: Document, new: Document, *, sent: bool) -> Found:
         for value in weak:
             if value not in strong:
                 yield f"{at}: {value!r} is {'no longer accepted' if sent else 'a new value'}"
+
+
+def _bound(schema: Document, word: str) -> Any:
+    """A bound as OpenAPI 3.1 says it. In 3.0, ``exclusiveMaximum`` is a flag of ``maximum``."""
+    if isinstance(schema.get(word), bool):
+        return schema.get(word.replace("exclusiveM", "m")) if schema[word] else None
+    return None if schema.get(f"exclusiveM{word[1:]}") is True else schema.get(word)
+
+
+def _nameless(path: str) -> str:
+    return re.sub("{[^{}]*}", "{}", path)
+
+
+def _asked(alternative: Document) -> set[str]:
+    """The names of schemes and of their scopes."""
+    return {word for name, scopes in alternative.items() for word in (name, *(f"{name} {scope}" for scope in scopes))}
+
+
+def _style(parameter: Document) -> tuple[str, bool]:
+    """How lists and objects are written: https://spec.openapis.org/oas/v3.1.1#style-values"""
+    style = parameter.get("style", "form" if parameter["in"] in ("query", "cookie") else "simple")
+    return style, parameter.get("explode", style == "form")
+
+
+def _label(written: Document, schema: Document) -> str:
+    """What an alternative is called: the value that tells it from others, or its name."""
+    parts = {name: part for name, part in schema.get("properties", {}).items() if isinstance(part, dict)}
+    tags = [f"{name}={part['const']}" for name, part in parts.items() if "const" in part]
+    return " ".join(tags) or str(written.get("$ref", "")).rpartition("/")[2] or schema.get("title", "")
 
 
 def _schema(parameter: Document) -> Any:
