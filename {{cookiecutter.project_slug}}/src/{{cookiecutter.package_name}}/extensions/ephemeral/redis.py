@@ -1,4 +1,4 @@
-"""Redis, for what may be lost: a request waits for it for 50 ms, and for a second after that not at all.
+"""Redis, for what may be lost: a request waits for it for 50 ms, and while it is away not at all.
 
 The client of ``extensions/redis`` waits for ``REDIS_TIMEOUT``, because what it is asked is needed.
 """
@@ -16,7 +16,9 @@ from . import AwayError
 
 #: Seconds that Redis may take for a connection, and for an answer.
 PATIENCE = 0.05
-#: Seconds in which it is left alone after it took longer, or refused.
+#: Times in succession that it took longer, or refused, until it is away: once may be a busy moment.
+STRIKES = 3
+#: Seconds in which it is then left alone.
 PAUSE = 1
 
 Value = TypeVar("Value")
@@ -32,32 +34,37 @@ class Asking:
     def __init__(self, app: Flask) -> None:
         pool = app.extensions["redis"].connection_pool
         patience = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        same = {**pool.connection_kwargs, **patience, "decode_responses": False}
+        # Without telling the server of the library, which would take two more answers of a new connection.
+        same = {**pool.connection_kwargs, **patience, "decode_responses": False, "driver_info": None}
         # Each thread has one at most. A bound would take a busy moment for a Redis that is away.
         self.redis = Redis(connection_pool=ConnectionPool(pool.connection_class, max_connections=1000, **same))
         self.lock = Lock()
-        #: When it may be asked again, by the clock of the machine's uptime; 0 while it answers.
+        self.failures = 0
+        #: When it may be asked again, by the clock of the machine's uptime.
         self.again = 0.0
 
     def __call__(self, command: Callable[..., Value], *args: object, **kwargs: object) -> Value:
         """Run a command of the client, or a script.
 
-        :raises AwayError: after 50 ms; at once if it was away within the last second.
+        :raises AwayError: after 50 ms; while it is known to be away, at once, but for one that tries each second.
         """
-        if tries_again := self.again > 0:
+        if self.failures >= STRIKES:
             with self.lock:
                 if self.again > monotonic():
                     raise AwayError
-                self.again = monotonic() + PAUSE  # Meanwhile, others go on without it.
+                self.again = monotonic() + PAUSE
         try:
             value = command(*args, **kwargs)
         except RedisError as error:
             with self.lock:
-                known, self.again = self.again > 0, monotonic() + PAUSE
-            if not known:
-                structlog.get_logger().warning("ephemeral_redis_away", reason=str(error))
+                self.failures += 1
+                if self.failures == STRIKES:
+                    self.again = monotonic() + PAUSE
+                    structlog.get_logger().warning("ephemeral_redis_away", reason=str(error))
             raise AwayError from error
-        if tries_again:
-            self.again = 0
-            structlog.get_logger().info("ephemeral_redis_back")
+        if self.failures:
+            with self.lock:
+                failures, self.failures = self.failures, 0
+            if failures >= STRIKES:
+                structlog.get_logger().info("ephemeral_redis_back")
         return value
