@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...core.settings import Env
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-RATE = rf"([1-9]\d{{0,8}})/({'|'.join(SECONDS)})"
+RATE = r"([1-9]\d{0,8})/(" + "|".join(SECONDS) + ")"
 HINT = "Must be such as 100/minute: a number per second, minute, hour or day."
 PROBLEM = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
@@ -135,7 +135,7 @@ def check(app: Flask) -> None:
     limited = app.config["RATE_LIMIT"] or any(hasattr(view, "rate_limit") for view in app.view_functions.values())
     counts_apart = not app.extensions["rate_limit"].store.shared and not app.config["RATE_LIMIT_PER_PROCESS"]
     if limited and counts_apart and app.config["APP_ENV"] == "production":
-        accept = "Set it to true to accept that each process counts for itself, or choose redis=yes to count together."
+        accept = "Set it to true to accept that each process counts for itself: here, no server counts for all."
         raise ConfigError(f"These settings are missing or wrong:\n  RATE_LIMIT_PER_PROCESS: {accept}")
 
 
