@@ -11,7 +11,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
@@ -187,8 +187,13 @@ def address() -> str:
 
     Of a proxy in front, ``TRUSTED_PROXIES`` has to know: without that, all clients have the address of the proxy.
     """
+    return _network(request.remote_addr or "")
+
+
+@lru_cache(10_000)
+def _network(client: str) -> str:
     try:
-        found = ip_address(request.remote_addr or "")
+        found = ip_address(client)
     except ValueError:  # A socket that is a file.
         return ""
     if isinstance(found, IPv6Address):
