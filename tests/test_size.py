@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 529, "api": 1720, "ingest": 1890, "website": 2881, "full": 6540}
+MOST = {"minimal": 529, "api": 1720, "ingest": 1890, "website": 2881, "full": 6543}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
