@@ -48,3 +48,8 @@ def test_a_request_that_sends_no_job_costs_what_it_did(bake: Any) -> None:
 def test_a_request_of_nobody_costs_what_it_did_without_accounts(bake: Any) -> None:
     answers = {"pages": "yes", "email": "yes", "sql": "sqlite"}
     assert count(bake(**answers, accounts="yes").path) == count(bake(**answers).path)
+
+
+@pytest.mark.parametrize("option", ["cache", "rate_limit"])
+def test_a_request_of_what_is_neither_cached_nor_limited_costs_what_it_did(option: str, bake: Any) -> None:
+    assert count(bake(**{option: "yes"}).path) == count(bake().path)
