@@ -41,9 +41,23 @@ class Redaction:
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.
-        self.own: set[str] = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
+        texts = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
+        #: Regular expressions of this application's secrets.
+        self.own = {re.escape(text) for text in texts}
+        self.living = living
         living.add(self)
-        own = sorted({re.escape(text) for other in living for text in other.own}, key=len, reverse=True)
+        self._compile()
+
+    def add(self, pattern: str) -> None:
+        """Take out what a regular expression matches, too: secrets of a known form.
+
+        :param pattern: without classes such as ``\\S``, because it is also searched for in lower-case text.
+        """
+        self.own.add(pattern)
+        self._compile()
+
+    def _compile(self) -> None:
+        own = sorted({pattern for other in self.living for pattern in other.own}, key=len, reverse=True)
         self.secrets = re.compile("|".join(own) or "(?!)")
         # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))
