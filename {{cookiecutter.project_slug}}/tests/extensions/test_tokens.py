@@ -1,6 +1,7 @@
 """Tokens: made, listed and revoked by commands, and read by requests."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -55,12 +56,14 @@ def run(app: Flask, db: Any) -> Callable[..., Any]:
     return lambda *arguments: runner.invoke(args=["tokens", *arguments])
 
 
-def test_from_the_first_to_the_last_request(run: Callable[..., Any], client: FlaskClient, db: Any, tokens: Any) -> None:
+def test_from_the_first_to_the_last_request(
+    run: Callable[..., Any], client: FlaskClient, db: Any, tokens: Any, package: ModuleType
+) -> None:
     made = run("make", "nightly export", *SCOPES, "--days", "30")
     token = made.stdout.strip()
     (row,) = db.query(tokens.Token)
     assert made.stderr.startswith(f"{row.id} works until {datetime.now(UTC) + timedelta(30):%Y-%m-%d}")
-    assert (token[:6], len(token)) == ("probe_", 49)
+    assert re.fullmatch(f"{package.__name__}_[A-Za-z0-9_-]{{43}}", token)
     assert token not in str(vars(row))
     assert (
         run("list").output
@@ -126,10 +129,10 @@ def test_without_a_database(probe: Callable[..., Flask]) -> None:
 def test_tokens_that_are_not_valid(change: str, bearer: Bearer, client: FlaskClient) -> None:
     sent = bearer("orders:read", days=-0.01 if change == "expired" else 1)["Authorization"]
     changed = {
-        "unknown": f"Bearer probe_{'x' * 43}",
+        "unknown": f"{sent[:-4]}xxxx",
         "cut": sent[:-1],
         "long": sent + "x" * 100_000,
-        "of another service": sent.replace("probe_", "shop_"),
+        "of another service": sent.replace("Bearer ", "Bearer another_"),
         "NUL": f"{sent[:-1]}\0",
         "é": f"{sent[:-1]}é",
         "empty": "Bearer ",

@@ -41,23 +41,11 @@ class Redaction:
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.
-        texts = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
-        #: Regular expressions of this application's secrets.
-        self.own = {re.escape(text) for text in texts}
-        self.living = living
+        self.own = {re.escape(text) for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
+        # What others keep, by its form: a regular expression without classes such as \S, for it is put into lower case.
+        self.own |= {value for name, value in config.items() if name.endswith("_SECRET_PATTERN")}
         living.add(self)
-        self._compile()
-
-    def add(self, pattern: str) -> None:
-        """Take out what a regular expression matches, too: secrets of a known form.
-
-        :param pattern: without classes such as ``\\S``, because it is also searched for in lower-case text.
-        """
-        self.own.add(pattern)
-        self._compile()
-
-    def _compile(self) -> None:
-        own = sorted({pattern for other in self.living for pattern in other.own}, key=len, reverse=True)
+        own = sorted({pattern for other in living for pattern in other.own}, key=len, reverse=True)
         self.secrets = re.compile("|".join(own) or "(?!)")
         # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))

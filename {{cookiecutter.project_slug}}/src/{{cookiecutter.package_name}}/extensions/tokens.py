@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
 import click
 import sqlalchemy as sa
@@ -24,8 +25,12 @@ from structlog.contextvars import bind_contextvars
 from .api.bearer import Caller, readers
 from .sqlalchemy import Base, UTCDateTime, db
 
-#: 32 random bytes, in base64 for URLs, come after the name of the service, by which scanners of secrets find a token.
-RANDOM = "[A-Za-z0-9_-]{43}"
+if TYPE_CHECKING:
+    from ..core.settings import Env
+
+#: By the name of the service, scanners of secrets find a token. 32 random bytes come after it, in base64 for URLs.
+PREFIX = f"{__name__.partition('.')[0]}_"
+FORM = re.compile(f"{PREFIX}[A-Za-z0-9_-]{{43}}")
 #: How often the use of a token is noted at most.
 NOTED = timedelta(minutes=1)
 
@@ -55,20 +60,24 @@ class Token(Base):
 FOUND = sa.select(*Token.__table__.columns).where(Token.digest == sa.bindparam("sought"))
 
 
+def config(env: "Env") -> dict[str, Any]:
+    # No setting: logs and reports of errors take it out.
+    return {"TOKENS_SECRET_PATTERN": FORM.pattern}
+
+
 def init_app(app: Flask) -> None:
     app.cli.add_command(commands)
-    app.extensions["redaction"].add(f"{re.escape(app.name)}_{RANDOM}")
     # A thread, because a row or a whole file may be locked, and no request waits for that. Tests have one connection.
     later = (lambda call: call()) if app.testing else ThreadPoolExecutor(1, "tokens").submit
-    readers(app).append(partial(read, re.compile(f"{re.escape(app.name)}_{RANDOM}"), later))
+    readers(app).append(partial(read, later))
 
 
-def read(form: re.Pattern[str], later: Callable[[Callable[[], None]], object], token: str) -> Caller | None:
+def read(later: Callable[[Callable[[], None]], object], token: str) -> Caller | None:
     """Find the token of a request; None if it is not valid.
 
     No comparison here takes longer for a better guess: what the database looks up is the digest of the guess.
     """
-    if not form.fullmatch(token):
+    if not FORM.fullmatch(token):
         return None
     begun = db.session.in_transaction()
     row = db.session.connection().execute(FOUND, {"sought": digest(token)}).first()
@@ -98,7 +107,7 @@ def digest(token: str) -> str:
 
 def new(name: str, scopes: list[str], days: int) -> tuple[str, Token]:
     """Make a token, and the row that is to be stored."""
-    token, now = f"{current_app.name}_{secrets.token_urlsafe(32)}", datetime.now(UTC)
+    token, now = PREFIX + secrets.token_urlsafe(32), datetime.now(UTC)
     row = Token(
         digest=digest(token), name=name, scopes=" ".join(scopes), created=now, expires=now + timedelta(days=days)
     )
