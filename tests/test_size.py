@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 530, "api": 1735, "ingest": 1899, "website": 2885, "full": 6197}
+MOST = {"minimal": 532, "api": 1737, "ingest": 1901, "website": 2887, "full": 6199}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
