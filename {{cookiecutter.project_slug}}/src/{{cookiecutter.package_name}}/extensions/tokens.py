@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: By the name of the service, scanners of secrets find a token. 32 random bytes come after it, in base64 for URLs.
 PREFIX = f"{__name__.partition('.')[0]}_"
-FORM = re.compile(f"{PREFIX}[A-Za-z0-9_-]{{43}}")
+FORM = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")
 #: How often the use of a token is noted at most.
 NOTED = timedelta(minutes=1)
 
