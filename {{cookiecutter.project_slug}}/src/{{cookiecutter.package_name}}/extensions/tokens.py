@@ -57,7 +57,9 @@ class Token(Base):
         return self.digest[:12]
 
 
-FOUND = sa.select(*Token.__table__.columns).where(Token.digest == sa.bindparam("sought"))
+FOUND = sa.select(Token.digest, Token.name, Token.scopes, Token.expires, Token.used).where(
+    Token.digest == sa.bindparam("sought")
+)
 
 
 def config(env: "Env") -> dict[str, Any]:
