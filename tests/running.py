@@ -23,6 +23,8 @@ from manifest import OPTIONS
 BIN = Path(sys.executable).parent
 START_SECONDS = 60
 LOG_SECONDS = 30
+#: By how much a busy machine may exceed a time-out.
+SLACK_SECONDS = 1.5
 #: What belongs to the machine and its network, and not to any service.
 MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(MYPY|PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
 
@@ -95,9 +97,12 @@ def bearer(folder: Path, *scopes: str, **settings: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and below those that Linux gives to clients: until a server has it, none of them takes it."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], object], seconds: float) -> float:
