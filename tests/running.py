@@ -85,6 +85,17 @@ def required_settings(folder: Path) -> dict[str, str]:
     return {name: trials.get(name) or secrets.token_hex(32) for name in names} | of_shared(names)
 
 
+def bearer(folder: Path, *scopes: str, **settings: str) -> dict[str, str]:
+    """Make a token of a service, and return the header that sends it: for all scopes unless some are named."""
+    (package,) = (folder / "src").glob("*/")
+    sources = "".join(path.read_text() for path in package.glob("blueprints/**/*.py"))
+    asked = scopes or sorted({*re.findall(r'scopes=\["([\w:]+)"\]', sources)})
+    options = [word for scope in asked for word in ("--scope", scope)]
+    printed = run(folder, ".venv/bin/python", "-m", package.name, "tokens", "make", "trial", *options, **settings)
+    token, *_ = re.findall(rf"{package.name}_[\w-]{{43}}", printed)
+    return {"Authorization": f"Bearer {token}"}
+
+
 def free_port() -> int:
     """A port that is free, and below those that Linux gives to clients: until a server has it, none of them takes it."""
     while True:

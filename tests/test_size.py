@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 531, "api": 1736, "ingest": 1900, "website": 2886, "full": 6559}
+MOST = {"minimal": 532, "api": 1737, "ingest": 1901, "website": 2887, "full": 6762}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
