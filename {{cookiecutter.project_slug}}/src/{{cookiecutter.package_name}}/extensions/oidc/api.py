@@ -8,6 +8,9 @@ from flask import Flask, current_app
 from ..api.bearer import Caller, readers
 from .provider import TokenError, peek
 
+#: What the header ``typ`` may be, by OIDC_TOKEN_TYPE.
+TYPES = {"at+jwt": {"at+jwt"}, "jwt": {"at+jwt", "jwt", ""}}
+
 
 def init_app(app: Flask) -> None:
     readers(app).append(read)
@@ -20,11 +23,10 @@ def read(token: str) -> Caller | None:
     :raises ServiceUnavailable: while the provider is away, and its keys were never read.
     """
     provider, config = current_app.extensions["oidc"], current_app.config
-    types = {"at+jwt"} | ({"jwt", ""} if config["OIDC_TOKEN_TYPE"] == "jwt" else set())
     try:
         if peek(token)[1].get("iss") != provider.issuer:
             return None
-        claims = provider.verify(token, types, config["OIDC_AUDIENCE"])
+        claims = provider.verify(token, TYPES[config["OIDC_TOKEN_TYPE"]], config["OIDC_AUDIENCE"])
     except TokenError as error:
         structlog.get_logger().info("token_refused", reason=str(error))
         return None

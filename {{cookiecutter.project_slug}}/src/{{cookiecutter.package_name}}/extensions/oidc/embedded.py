@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
-from time import time
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from flask.cli import AppGroup
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key
 
-from .provider import Provider
+from .provider import Provider, now
 
 ISSUER = "http://localhost/embedded"
 #: The key of development, in the folder in which the service was started: all of its processes share it.
@@ -56,9 +55,8 @@ class Embedded(Provider):
 
     def sign(self, subject: str, *scopes: str, typ: str = "at+jwt", **claims: Any) -> str:
         """Return an access token."""
-        now = int(time())
         told = {"iss": ISSUER, "aud": current_app.config["OIDC_AUDIENCE"], "sub": subject, "scope": " ".join(scopes)}
-        told |= {"iat": now, "exp": now + LIFETIME, "jti": token_hex(8)} | claims
+        told |= {"iat": now(), "exp": now() + LIFETIME, "jti": token_hex(8)} | claims
         return jwt.encode({"alg": "ES256", "typ": typ, "kid": self.own.thumbprint()}, told, self.own)
 
 

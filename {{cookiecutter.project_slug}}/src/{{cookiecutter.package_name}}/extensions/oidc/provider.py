@@ -43,6 +43,11 @@ NONE: Strings = {}
 TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
+def now() -> int:
+    """Seconds since 1970."""
+    return int(time())
+
+
 class TokenError(Exception):
     """A token is not valid. The message is for the log, and quotes nothing of the token."""
 
@@ -106,10 +111,9 @@ class Provider:
         return self.tries[-1] if self.tries else float("-inf")
 
     def may_try(self) -> bool:
-        now = monotonic()
         if not self.keys:
-            return now - self.last_try() >= AGAIN
-        return len(self.tries) < MOST or now - self.tries[0] >= PERIOD
+            return monotonic() - self.last_try() >= AGAIN
+        return len(self.tries) < MOST or monotonic() - self.tries[0] >= PERIOD
 
     def load(self) -> None:
         try:
@@ -146,7 +150,7 @@ class Provider:
             raise TokenError("its key is unknown")
         essential: Any = {"essential": True}
         expected = {"iss": essential | {"value": self.issuer}, "aud": essential | {"value": audience}}
-        claims = jwt.JWTClaimsRegistry(now=lambda: int(time()), leeway=LEEWAY, **expected, exp=essential, sub=essential)
+        claims = jwt.JWTClaimsRegistry(now=now, leeway=LEEWAY, **expected, exp=essential, sub=essential)
         try:
             decoded = jwt.decode(token, key, registry=JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False))
             claims.validate(decoded.claims)

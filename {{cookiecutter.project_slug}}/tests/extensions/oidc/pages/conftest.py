@@ -19,8 +19,10 @@ def make_site(probe: Callable[..., Flask], package: ModuleType) -> Callable[...,
         app = probe("extensions.pages", "extensions.oidc", "extensions.oidc.pages", **config)
         pages = import_module(".extensions.oidc.pages", package.__name__)
 
+        required: Callable[[Callable[[], str]], Callable[[], str]] = pages.sign_in_required
+
         @app.get("/mine")
-        @pages.sign_in_required
+        @required
         def mine() -> str:
             return f"{pages.current_identity.subject} {pages.current_identity.email}"
 

@@ -233,11 +233,14 @@ def test_a_sign_in_ends(client: FlaskClient, come_back: Callable[..., Any], cloc
     assert client.get("/mine", headers=HTML).status_code == 302
 
 
-def test_nobody_waits_for_ever(client: FlaskClient, provider: Any, come_back: Callable[..., Any], clock: Any) -> None:
+@pytest.mark.parametrize(("seconds", "expected"), [(800, 303), (1000, 400)])
+def test_nobody_waits_for_ever(client: FlaskClient, provider: Any, clock: Any, seconds: int, expected: int) -> None:
     sought = parse_qs(urlsplit(client.get("/oidc/sign-in").location).query)
-    clock.move(1000)
+    (provider.nonce,) = sought["nonce"]
+    clock.move(seconds)
+    provider.wrong = {"exp": 9999999999}
     response = client.get("/oidc/callback", query_string={"state": sought["state"][0], "code": "x"})
-    assert response.status_code == 400
+    assert response.status_code == expected
 
 
 def test_development(make_site: Callable[..., Flask], browser: Any) -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import wraps
-from time import time
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import structlog
@@ -18,6 +17,7 @@ from werkzeug.local import LocalProxy
 from ...i18n import lazy_gettext as _l
 from ...pages import wants_page
 from ...pages.forms import Form
+from ..provider import now
 
 if TYPE_CHECKING:
     from ....core.settings import Env
@@ -50,7 +50,7 @@ class Visitors:
     def arrive(self, identity: Identity, target: str) -> ResponseReturnValue:
         """Go on when somebody has signed in. What was in the session before may be somebody else's."""
         session.clear()
-        session["oidc"] = asdict(identity), int(time()) + LIFETIME
+        session["oidc"] = asdict(identity), now() + LIFETIME
         structlog.get_logger().info("signed_in", subject=identity.subject)
         return redirect(target or url_for("oidc.account"), 303)
 
@@ -93,7 +93,7 @@ def load() -> Identity | None:
     if "HTTP_COOKIE" not in request.environ:
         return None
     identity, until = session.get("oidc", ({}, 0))
-    return Identity(**identity) if until > time() else None
+    return Identity(**identity) if until > now() else None
 
 
 #: Who is signed in: ``if current_identity:``, in templates, too. It is never None itself.

@@ -2,8 +2,6 @@
 imports it.
 """
 
-from time import time
-
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from wtforms import StringField
@@ -12,6 +10,7 @@ from wtforms.validators import InputRequired, Length
 from ...i18n import lazy_gettext as _l
 from ...pages.forms import Form
 from ..embedded import ISSUER
+from ..provider import now
 from . import Identity, next_page
 
 bp = Blueprint("oidc_development", __name__, url_prefix="/oidc/development")
@@ -28,6 +27,6 @@ def choose() -> ResponseReturnValue:
     form = WhoForm()
     if not form.validate_on_submit():
         return render_template("oidc/development.html", form=form), 422 if form.errors else 200
-    identity = Identity(ISSUER, form.subject.data, form.email.data, form.subject.data.capitalize(), int(time()))
+    identity = Identity(ISSUER, form.subject.data, form.email.data, form.subject.data.capitalize(), now())
     answer: ResponseReturnValue = current_app.extensions["oidc_people"].arrive(identity, next_page())
     return answer

@@ -7,7 +7,6 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from secrets import token_urlsafe
-from time import time
 from typing import Any, NoReturn
 from urllib.parse import quote_plus, urlencode
 
@@ -17,7 +16,7 @@ from joserfc.util import urlsafe_b64encode
 from werkzeug.exceptions import ServiceUnavailable
 
 from ...i18n import gettext as _
-from ..provider import AGAIN, URL, AnswerError, Provider, RefusedError, TokenError, fetch
+from ..provider import AGAIN, URL, AnswerError, Provider, RefusedError, TokenError, fetch, now
 from . import Identity
 
 #: Seconds in which somebody has to come back.
@@ -43,7 +42,7 @@ def begin(target: str, again: bool) -> str:
         "code_challenge_method": "S256",
     } | ({"prompt": "login", "max_age": "0"} if again else {})
     address = with_query(endpoint("authorization_endpoint"), told)
-    session["oidc_begun"] = state, nonce, verifier, target, int(time())
+    session["oidc_begun"] = state, nonce, verifier, target, now()
     return address
 
 
@@ -54,7 +53,7 @@ def finish() -> tuple[Identity, str]:
     :raises ServiceUnavailable: if the provider does not answer.
     """
     state, nonce, verifier, target, since = session.pop("oidc_begun", ("", "", "", "", 0))
-    if not state or request.args.get("state") != state or since < time() - PATIENCE:
+    if not state or request.args.get("state") != state or since < now() - PATIENCE:
         abort(400, _("This sign-in is too old, or was begun elsewhere. Start again."))
     if "code" not in request.args:
         # What it says stays out of the page: anybody may have written it. https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
@@ -69,7 +68,7 @@ def finish() -> tuple[Identity, str]:
         refuse(str(error))
     except AnswerError as error:
         structlog.get_logger().warning("oidc_provider_unavailable", issuer=provider.issuer, reason=str(error))
-        raise ServiceUnavailable(_("The provider does not answer."), retry_after=AGAIN) from error
+        raise away() from error
     except (TokenError, KeyError, TypeError) as error:
         refuse(f"its token is not valid, {error}")
     return identity(claims["iss"], told), target
@@ -82,12 +81,11 @@ def refuse(why: str) -> NoReturn:
 
 def redeem(code: str, verifier: str) -> dict[str, Any]:
     """Return the tokens for a code. https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3"""
-    provider: Provider = current_app.extensions["oidc"]
     client, secret = current_app.config["OIDC_CLIENT_ID"], current_app.config["OIDC_CLIENT_SECRET"]
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
     form["redirect_uri"] = url_for("oidc.callback", _external=True)
     headers: dict[str, str] = {}
-    methods = provider.describe().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    methods = description().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
     if secret and "client_secret_basic" in methods:
         pair = f"{quote_plus(client)}:{quote_plus(secret)}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
@@ -111,7 +109,7 @@ def check(claims: dict[str, Any], nonce: str) -> None:
 
 def more(claims: dict[str, Any], token: str) -> dict[str, Any]:
     """What the provider says of somebody beside the ID token: many have the address there alone."""
-    url = current_app.extensions["oidc"].describe().get("userinfo_endpoint")
+    url = description().get("userinfo_endpoint")
     if "email" in claims or not url:
         return {}
     found = fetch(url, headers={"Authorization": f"Bearer {token}"})
@@ -151,7 +149,19 @@ def with_query(url: str, told: dict[str, str]) -> str:
 
 
 def endpoint(name: str) -> str:
-    url = current_app.extensions["oidc"].describe().get(name, "")
+    url = description().get(name, "")
     if not isinstance(url, str) or not re.fullmatch(URL, url.partition("?")[0]):
-        raise ServiceUnavailable(_("The provider does not answer."), retry_after=AGAIN)
+        raise away()
     return url
+
+
+def description() -> dict[str, Any]:
+    try:
+        provider: Provider = current_app.extensions["oidc"]
+        return provider.describe()
+    except ServiceUnavailable as error:
+        raise away() from error
+
+
+def away() -> ServiceUnavailable:
+    return ServiceUnavailable(_("The provider does not answer."), retry_after=AGAIN)
