@@ -20,8 +20,8 @@ def identities(package: ModuleType) -> ModuleType:
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask], provider: Any) -> Flask:
-    return make_app(**provider.settings)
+def app(make_app: Callable[..., Flask], known_site: dict[str, str]) -> Flask:
+    return make_app(**known_site)
 
 
 @pytest.fixture

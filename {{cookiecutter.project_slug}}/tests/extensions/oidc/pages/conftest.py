@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 @pytest.fixture
 def make_site(probe: Callable[..., Flask], package: ModuleType) -> Callable[..., Flask]:
-    """Make one: ``make_site(**provider.settings)``."""
+    """Make one: ``make_site(**known_site)``."""
 
     def make(**config: Any) -> Flask:
         app = probe("extensions.pages", "extensions.oidc", "extensions.oidc.pages", **config)
@@ -32,8 +32,8 @@ def make_site(probe: Callable[..., Flask], package: ModuleType) -> Callable[...,
 
 
 @pytest.fixture
-def app(make_site: Callable[..., Flask], provider: Any) -> Flask:
-    return make_site(**provider.settings)
+def app(make_site: Callable[..., Flask], known_site: dict[str, str]) -> Flask:
+    return make_site(**known_site)
 
 
 @pytest.fixture
