@@ -110,7 +110,7 @@ def choose_password() -> ResponseReturnValue:
         return show(form, _("Choose a password"), _("Save"), about=email, username=email)
     new = user is None
     user = user or User(email=email, passkeys=[])
-    user.passkeys.clear()  # Somebody else may have added one.
+    users.take_back(user)
     users.set_password(user, hashed)
     db.session.add(user)
     try:

@@ -1,5 +1,6 @@
 """Accounts of people who sign in at the provider."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -170,6 +171,22 @@ def test_remove(arrive: Callable[..., Any], browser: Any, db: Any, identities: A
     browser.send()
     assert browser.page.select_one(".flash").text == "The identity is removed."
     assert [found.name for found in db.query(identities.Identity)] == ["eve@example.com"]
+
+
+def test_who_takes_an_account_back_has_no_identity_of_somebody_else(
+    arrive: Callable[..., Any], browser: Any, user: Any, sign_in: Any, db: Any, outbox: Any, identities: Any
+) -> None:
+    sign_in(user)
+    arrive(sub="eve", email="eve@example.com")
+    browser.send()
+    assert db.query(identities.Identity).count() == 1
+    browser.open("/accounts/reset")
+    browser.send(email=user.email)
+    (url,) = re.findall(r"https://www\.example\.com(\S+)", outbox[-1].get_content())
+    browser.open(url)
+    browser.send(password="a password for today")
+    assert browser.page.h1.text == "Account"
+    assert db.query(identities.Identity).count() == 0
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_an_answer_works_once(client: FlaskClient, provider: Any, come_back: Cal
         {"state": None},
         {"state": ""},
         {"state": "x"},
+        {"iss": "https://evil.example"},
         {"code": None},
         {"code": None, "error": "access_denied", "error_description": "<script>"},
         {"code": None, "error": "<script>alert(1)</script>" * 100},

@@ -10,7 +10,7 @@ from time import time
 import structlog
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ....extensions.accounts.links import no_store
@@ -74,6 +74,7 @@ class People:
 
 def init_app(app: Flask) -> None:
     app.extensions["oidc_people"] = People()
+    users.taken_back.connect(forget, app)
     if not pages.is_offered(app):
         return
     app.extensions["sign_in_links"] += [(_l("Sign in at the identity provider"), "oidc.sign_in")]
@@ -87,6 +88,11 @@ def enter(user: User, identity: pages.Identity, target: str) -> ResponseReturnVa
         here.confirmed = datetime.fromtimestamp(identity.proven, UTC)
         db.session.commit()
     return response
+
+
+def forget(app: Flask, user: User) -> None:
+    """Remove the identities of somebody who takes the account back."""
+    db.session.execute(delete(Identity).where(Identity.user_id == user.id))
 
 
 def key_of(issuer: str, subject: str) -> str:

@@ -51,7 +51,7 @@ class Visitors:
         """Go on when somebody has signed in. What was in the session before may be somebody else's."""
         session.clear()
         session["oidc"] = asdict(identity), now() + LIFETIME
-        structlog.get_logger().info("signed_in", subject=identity.subject)
+        structlog.get_logger().info("signed_in")
         return redirect(target or url_for("oidc.account"), 303)
 
     def leave(self) -> None:

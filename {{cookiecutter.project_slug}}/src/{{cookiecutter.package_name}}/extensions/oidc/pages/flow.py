@@ -55,10 +55,12 @@ def finish() -> tuple[Identity, str]:
     state, nonce, verifier, target, since = session.pop("oidc_begun", ("", "", "", "", 0))
     if not state or request.args.get("state") != state or since < now() - PATIENCE:
         abort(400, _("This sign-in is too old, or was begun elsewhere. Start again."))
+    provider: Provider = current_app.extensions["oidc"]
+    if request.args.get("iss", provider.issuer) != provider.issuer:  # https://www.rfc-editor.org/rfc/rfc9207
+        refuse("another issuer has answered")
     if "code" not in request.args:
         # What it says stays out of the page: anybody may have written it. https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
         refuse(request.args.get("error", "it sent no code")[:80])
-    provider: Provider = current_app.extensions["oidc"]
     try:
         tokens = redeem(request.args["code"], verifier)
         claims = provider.verify(tokens["id_token"], {"jwt", ""}, current_app.config["OIDC_CLIENT_ID"])
