@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 529, "api": 1734, "ingest": 1898, "website": 2888, "full": 6681}
+MOST = {"minimal": 529, "api": 1734, "ingest": 1898, "website": 2893, "full": 6691}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
