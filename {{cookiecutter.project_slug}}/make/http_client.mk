@@ -1,0 +1,3 @@
+.PHONY: client
+client:
+	@true
