@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
+from urllib.parse import unquote
 
 import click
 
@@ -291,19 +292,26 @@ def python_type(schema: Mapping[str, Any] | bool) -> str:
 
 
 def identifier(text: str) -> str:
-    """A name as Python writes it: ``listNotes`` and ``list-notes`` are ``list_notes``."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W+", "_", text).strip("_").lower()
+    """A name as Python writes it, of ASCII alone: ``listNotes`` and ``list-notes`` are ``list_notes``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", text).strip("_").lower()
     words = f"_{words}" if words[:1].isdigit() else words
     return f"{words}_" if keyword.iskeyword(words) or words in TAKEN else words or "_"
 
 
 def resolve(document: Any, value: Any) -> Any:
     """What a reference refers to."""
+    followed = set()
     while isinstance(value, Mapping) and "$ref" in value:
-        found: Any = document
-        for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
+        reference = str(value["$ref"])
+        if not reference.startswith("#/"):
+            raise click.ClickException(f"{reference[:200]!r} is in another document: put all into one.")
+        if reference in followed:
+            raise click.ClickException(f"{reference[:200]!r} refers to itself.")
+        followed.add(reference)
+        value = document
+        for part in unquote(reference[2:]).split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            value = value[int(name) if isinstance(value, list) else name]
     return value or {}
 
 

@@ -78,13 +78,15 @@ def test_bodies(peer: Any, service: Any, http_client: ModuleType) -> None:
 
     for body in (
         http_client.json_body({"a": 1}, "application/merge-patch+json"),
-        http_client.form_body(Form("ä b", [1, 2])),
+        http_client.form_body(Form("ä b", [1, 2]), multipart=False),
         http_client.raw_body("a,b", "text/csv"),
         http_client.raw_body(b"\x00", "image/png"),
-        http_client.form_body(Upload("t", http_client.File("a.txt", b"content", "text/plain"))),
+        http_client.form_body(Upload("t", http_client.File("a.txt", b"content", "text/plain")), multipart=True),
     ):
         peer.call("POST", "/notes", body=body)
-    assert http_client.json_body(UNSET) is http_client.form_body(UNSET) is http_client.raw_body(UNSET, "x/y") is None
+    assert (
+        http_client.json_body(UNSET) is http_client.form_body(UNSET, True) is http_client.raw_body(UNSET, "x/y") is None
+    )
     (merged, form, csv, png, upload) = [(headers["Content-Type"], body) for _, _, headers, body in service.asked]
     assert merged == ("application/merge-patch+json", b'{"a":1}')
     assert form == ("application/x-www-form-urlencoded", b"title=%C3%A4+b&tags=1&tags=2")

@@ -1,7 +1,7 @@
 """A service that this one calls: the request, attempts within the deadline, and what is made of the answer."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,7 +123,7 @@ class Peer:
         headers: Mapping[str, object] | None = None,
         body: Body | None = None,
         accept: str = JSON,
-        expect: tuple[int, ...] = (200,),
+        expect: Container[int] = (200,),
         secured: bool = False,
     ) -> Answer:
         """Call an operation. Values that are ``UNSET`` are left out.
@@ -253,8 +253,8 @@ def raw_body(value: object, media_type: str) -> Body | None:
     return Body(media_type, value) if isinstance(value, bytes) else None
 
 
-def form_body(value: Any) -> Body | None:
-    """A struct as a form; with files, if it has a field for one."""
+def form_body(value: Any, multipart: bool) -> Body | None:
+    """A struct as a form. What is in its fields is sent as text, or as JSON, or as a file."""
     if value is UNSET:
         return None
     fields = [(field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value)]
@@ -264,13 +264,17 @@ def form_body(value: Any) -> Body | None:
         if given is not UNSET and given is not None
         for part in (given if isinstance(given, list) else [given])
     ]
-    if not any("File" in str(field.type) for field in msgspec.structs.fields(value)):
-        encoded = urlencode([(name, text(part)) for name, part in pairs])
+
+    def plain(part: object) -> str:
+        return str(text(part)) if isinstance(part, str | int | float) else msgspec.json.encode(part).decode().strip('"')
+
+    if not multipart:
+        encoded = urlencode([(name, plain(part)) for name, part in pairs])
         return Body("application/x-www-form-urlencoded", encoded.encode())
     from urllib3 import encode_multipart_formdata  # Here for the same reason as in transport.py.
 
     parts = [
-        (name, (part.name, part.content, part.media_type) if isinstance(part, File) else str(text(part)))
+        (name, (part.name, part.content, part.media_type) if isinstance(part, File) else plain(part))
         for name, part in pairs
     ]
     content, media_type = encode_multipart_formdata(parts)
