@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -79,17 +79,42 @@ for kind in kinds + [eval(text, vars(made)) for text in json.loads(sys.argv[2])]
 """
 
 
-class Kind(NamedTuple):
-    """A type, as an annotation, and of which kinds of JSON it is."""
+class Part(NamedTuple):
+    """A type, as an annotation, and which JSON it is."""
 
     text: str
-    families: frozenset[str]
+    family: str
+
+
+class Kind(NamedTuple):
+    """A type, or several of which a value has one; None stands at the end."""
+
+    parts: tuple[Part, ...]
     #: The class, if it is one alone.
     name: str = ""
 
+    @property
+    def text(self) -> str:
+        return " | ".join(part.text for part in self.parts)
 
-ANY = Kind("Any", frozenset({"any"}))
-NULL = Kind("None", frozenset({"null"}))
+    @property
+    def optional(self) -> str:
+        """The annotation of what may be left out."""
+        if self == ANY:
+            return "Any"
+        ordered = sorted((*self.parts, Part("UnsetType", "unset")), key=lambda part: part.family == "null")
+        return Kind(tuple(ordered)).text
+
+    def has(self, family: str) -> bool:
+        return any(part.family == family for part in self.parts)
+
+
+def one(text: str, family: str, name: str = "") -> Kind:
+    return Kind((Part(text, family),), name)
+
+
+ANY = one("Any", "any")
+NULL = one("None", "null")
 
 
 @dataclass
@@ -99,7 +124,7 @@ class Class:
     base: str
     about: str
     #: Name in JSON, attribute, type, whether it is always there; or the value and the name of it.
-    fields: list[tuple[str, str, str, bool]] = field(default_factory=list)
+    fields: list[tuple[str, str, Kind, bool]] = field(default_factory=list)
     values: list[tuple[str, object]] = field(default_factory=list)
     tag: tuple[str, object] | None = None
 
@@ -132,7 +157,7 @@ def attribute(text: str) -> str:
     return f"{name}_" if name in TAKEN else name
 
 
-def unique(name: str, taken: Sequence[str] | Mapping[str, Any]) -> str:
+def unique(name: str, taken: Container[str]) -> str:
     number = 2
     while (found := name if number == 2 else f"{name}{number - 1}") in taken:
         number += 1
@@ -149,6 +174,8 @@ class Client:
         self.left_out: list[str] = []
         #: The types that answers are decoded to.
         self.answered: list[str] = []
+        #: Whether the types are those of parameters, which are only sent: their lists of values do not grow.
+        self.sending = False
         self.secret: tuple[str, str] | None = None
         version = contract.get("openapi")
         if not isinstance(version, str) or not re.match(r"3\.[01](\.|$)", version):
@@ -178,6 +205,11 @@ class Client:
             return ANY
         if "$ref" in schema:
             return self.referred(schema["$ref"])
+        parts: Sequence[Any] = schema.get("allOf") or ()
+        if len(parts) == 1 and not schema.get("properties"):
+            # A way to say more of what is referred to.
+            only = self.kind(parts[0], where)
+            return self.joined([only, NULL], where) if schema.get("nullable") is True else only
         schema = self.flat(schema)
         if alternatives := schema.get("oneOf") or schema.get("anyOf"):
             found = self.union(alternatives, schema, where)
@@ -186,8 +218,8 @@ class Client:
         elif "enum" in schema:
             found = self.choice(schema["enum"], where)
         elif isinstance(schema.get("type"), list):
-            parts = [self.kind({**schema, "type": one}, where) for one in schema["type"]]
-            found = self.joined(parts, where)
+            several = [self.kind({**schema, "type": single}, where) for single in schema["type"]]
+            found = self.joined(several, where)
         else:
             found = self.single(schema, where)
         return self.joined([found, NULL], where) if schema.get("nullable") is True else found
@@ -197,13 +229,15 @@ class Client:
             target = resolve(self.contract, {"$ref": reference})
             name = str(reference).rpartition("/")[2]
             # A schema that holds itself is known before it is read; that makes sense for objects alone.
-            self.known[reference] = Kind("", frozenset())
+            self.known[reference] = Kind(())
+            sending, self.sending = self.sending, False
             self.known[reference] = (
                 self.kind(target, name)
                 if not self.is_struct(target)
                 else self.struct(self.flat(target), name, reference)
             )
-        if not self.known[reference].text:
+            self.sending = sending
+        if not self.known[reference].parts:
             raise Refusal(f"The schema {literal(reference)} is made of itself.")
         return self.known[reference]
 
@@ -239,23 +273,23 @@ class Client:
                 text = FORMATS.get(str(schema.get("format", "")), "str")
                 if schema.get("contentMediaType") and "contentEncoding" not in schema and text == "str":
                     text = "File"
-                return Kind(text, frozenset({"object" if text == "File" else "string"}))
+                return one(text, "object" if text == "File" else "string")
             case "integer":
-                return Kind("int", frozenset({"integer"}))
+                return one("int", "integer")
             case "number":
-                return Kind("float", frozenset({"number"}))
+                return one("float", "number")
             case "boolean":
-                return Kind("bool", frozenset({"boolean"}))
+                return one("bool", "boolean")
             case "null":
                 return NULL
             case "array":
                 items = self.kind(schema.get("items"), f"{where} item")
-                return Kind(f"list[{items.text}]", frozenset({"array"}))
+                return one(f"list[{items.text}]", "array")
             case "object" | None if schema.get("properties"):
                 return self.struct(schema, where)
             case "object":
                 values = self.kind(schema.get("additionalProperties"), f"{where} value")
-                return Kind(f"dict[str, {values.text}]", frozenset({"object"}))
+                return one(f"dict[str, {values.text}]", "object")
             case None:
                 return ANY
             case other:
@@ -264,7 +298,7 @@ class Client:
     def struct(self, schema: Mapping[str, Any], where: str, reference: str = "") -> Kind:
         name = unique(pascal(where), self.classes)
         made = self.classes[name] = Class("Struct", str(schema.get("description") or ""))
-        kind = Kind(f"{CLASS}{name}", frozenset({"object"}), name)
+        kind = one(f"{CLASS}{name}", "object", name)
         if reference:
             self.known[reference] = kind
         required, taken = set(schema.get("required", ())), set[str]()
@@ -280,7 +314,7 @@ class Client:
             taken.add(called)
             told = self.flat(resolve(self.contract, inner)) if isinstance(inner, Mapping) else {}
             always = given in required and not told.get("readOnly") and not told.get("writeOnly")
-            made.fields.append((given, called, self.kind(inner, f"{name} {given}").text, always))
+            made.fields.append((given, called, self.kind(inner, f"{name} {given}"), always))
         return kind
 
     def choice(self, values: Sequence[Any], where: str) -> Kind:
@@ -288,7 +322,9 @@ class Client:
         several = list(dict.fromkeys(value for value in values if value is not None))
         families = {type(value).__name__ for value in several}
         if families == {"bool"}:
-            found = Kind("bool", frozenset({"boolean"}))
+            found = one("bool", "boolean")
+        elif families in ({"str"}, {"int"}) and self.sending:
+            found = one(f"Literal[{', '.join(map(repr, several))}]", "string" if families == {"str"} else "integer")
         elif families in ({"str"}, {"int"}):
             name = unique(pascal(where), self.classes)
             made = self.classes[name] = Class("Choice" if families == {"str"} else "Number", "")
@@ -296,7 +332,7 @@ class Client:
                 words = re.sub(r"[^A-Za-z0-9]+", "_", str(value)).strip("_").upper()[:60]
                 words = words if words[:1].isalpha() and len(words) > 1 else f"VALUE_{words}".rstrip("_")
                 made.values.append((unique(words, dict(made.values)), value))
-            found = Kind(f"{CLASS}{name}", frozenset({"string" if families == {"str"} else "integer"}))
+            found = one(f"{CLASS}{name}", "string" if families == {"str"} else "integer")
         elif several:
             self.leave(f"{where}: its list of values, of several types")
             return ANY
@@ -308,8 +344,8 @@ class Client:
         if value is None:
             return NULL
         if isinstance(value, str) or type(value) is int:
-            return Kind(f"Literal[{value!r}]", frozenset({"string" if isinstance(value, str) else "integer"}))
-        return Kind("bool", frozenset({"boolean"})) if isinstance(value, bool) else ANY
+            return one(f"Literal[{value!r}]", "string" if isinstance(value, str) else "integer")
+        return one("bool", "boolean") if isinstance(value, bool) else ANY
 
     def union(self, alternatives: Sequence[Any], schema: Mapping[str, Any], where: str) -> Kind:
         kinds = [self.kind(part, f"{where} {number}") for number, part in enumerate(alternatives, 1)]
@@ -358,26 +394,19 @@ class Client:
 
     def joined(self, kinds: Sequence[Kind], where: str, tagged: bool = False) -> Kind:
         """A type of several, as msgspec can tell them apart."""
-        kinds = list(dict.fromkeys(kinds))
-        if any(kind.text == "Any" for kind in kinds):
+        parts = list(dict.fromkeys(part for kind in kinds for part in kind.parts))
+        if ANY in kinds:
             return ANY
-        parts: dict[str, None] = {}
         for family, plain in (("string", "str"), ("integer", "int"), ("array", ""), ("object", "")):
-            several = [kind for kind in kinds if family in kind.families]
-            texts = list(dict.fromkeys(part for kind in several for part in kind.text.split(" | ") if part != "None"))
-            if len(several) > 1 and len(texts) > 1 and not (family == "object" and tagged):
-                if not plain:
-                    self.leave(f"{where}: alternatives that are both {family}s are Any")
-                    return ANY
-                texts = [plain]
-            parts |= dict.fromkeys(texts)
-        for kind in kinds:
-            rest = [part for part in kind.text.split(" | ") if part in ("float", "bool")]
-            parts |= dict.fromkeys(rest)
-        if any("null" in kind.families for kind in kinds):
-            parts["None"] = None
-        families = frozenset().union(*(kind.families for kind in kinds))
-        return Kind(" | ".join(parts), families, kinds[0].name if len(parts) == 1 else "")
+            several = [part for part in parts if part.family == family]
+            if len(several) < 2 or (family == "object" and tagged):
+                continue
+            if not plain:
+                self.leave(f"{where}: alternatives that are both {family}s are Any")
+                return ANY
+            parts = [part for part in parts if part.family != family] + [Part(plain, family)]
+        parts.sort(key=lambda part: part.family == "null")
+        return Kind(tuple(parts), kinds[0].name if len(parts) == 1 else "")
 
     # --- methods ---
 
@@ -394,7 +423,7 @@ class Client:
         for word in ("callbacks", "servers"):
             if operation.get(word):
                 self.leave(f"{at}: {word}")
-        arguments: dict[str, tuple[str, bool]] = {}
+        arguments: dict[str, tuple[Kind, bool]] = {}
         sent: dict[str, list[str]] = {"path": [], "query": [], "header": []}
         shown, cursor, seen = str(path), "", set[tuple[str, str]]()
         # A parameter of the operation replaces that of the path.
@@ -429,12 +458,12 @@ class Client:
         if self.secured(at, operation):
             call.append("secured=True")
         order = [self.called(sent["path"], n) for n in names]
-        positional = [f"{argument}: {arguments[argument][0]}" for argument in order]
+        positional = [f"{argument}: {arguments[argument][0].text}" for argument in order]
         if body:
             positional.append(body)
         named = {key: told for key, told in arguments.items() if key not in order}
         keywords = [
-            f"{key}: {kind}" if required else f"{key}: {_optional(kind)} = UNSET"
+            f"{key}: {kind.text}" if required else f"{key}: {kind.optional} = UNSET"
             for key, (kind, required) in sorted(named.items(), key=lambda one: (not one[1][1], one[0]))
         ]
         about = docstring(operation.get("summary") or operation.get("description") or given)
@@ -453,14 +482,16 @@ class Client:
         at: str,
         given: str,
         parameter: Mapping[str, Any],
-        arguments: dict[str, tuple[str, bool]],
+        arguments: dict[str, tuple[Kind, bool]],
         sent: dict[str, list[str]],
     ) -> None:
         place, name = str(parameter["in"]), str(parameter["name"])
         required = place == "path" or parameter.get("required") is True
+        self.sending = True
         kind = self.kind(parameter.get("schema"), f"{given} {name}")
+        self.sending = False
         style = parameter.get("style", "form" if place in ("query", "cookie") else "simple")
-        whole = kind.families & {"object"} or (place != "query" and kind.families & {"array"})
+        whole = kind.has("object") or (place != "query" and kind.has("array"))
         known = {"path": "simple", "query": "form", "header": "simple"}.get(place) == style
         if not known or whole or "content" in parameter:
             if required:
@@ -470,8 +501,8 @@ class Client:
         if place == "header" and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
             raise Refusal(f"{literal(at)}: {literal(name)} cannot be the name of a header.")
         argument = unique(attribute(name), arguments)
-        arguments[argument] = (kind.text, required)
-        joined = place == "query" and "array" in kind.families and parameter.get("explode") is False
+        arguments[argument] = (kind, required)
+        joined = place == "query" and kind.has("array") and parameter.get("explode") is False
         value = f"http_client.commas({argument})" if joined else argument
         sent[place].append(f"{name!r}: {value}")
 
@@ -485,22 +516,21 @@ class Client:
         self.further(at, "its body", content, chosen)
         schema, where = content[chosen].get("schema"), f"{given} body"
         if chosen.endswith("json"):
-            kind = self.kind(schema, where).text
+            kind = self.kind(schema, where)
             more = f", {chosen!r}" if chosen != JSON else ""
             call.append(f"body=http_client.json_body(body{more})")
         elif chosen in FORMS:
-            found = self.kind(schema, where)
-            if not found.name:
+            kind = self.kind(schema, where)
+            if not kind.name:
                 raise Refusal(f"{literal(at)}: a form has to be an object with properties.")
-            kind = found.text
             call.append(f"body=http_client.form_body(body, multipart={FORMS[chosen]})")
         else:
-            kind = "str" if chosen.startswith("text/") else "bytes"
+            kind = one("str" if chosen.startswith("text/") else "bytes", "string")
             media_type = "application/octet-stream" if "*" in chosen else chosen
             if not re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", media_type, re.ASCII):
                 raise Refusal(f"{literal(at)}: {literal(chosen)} is no media type.")
             call.append(f"body=http_client.raw_body(body, {media_type!r})")
-        return f"body: {kind}" if told.get("required") is True else f"body: {_optional(kind)} = UNSET"
+        return f"body: {kind.text}" if told.get("required") is True else f"body: {kind.optional} = UNSET"
 
     def answers(
         self, at: str, given: str, operation: Mapping[str, Any], call: list[str]
@@ -510,7 +540,7 @@ class Client:
         good = {status: told for status, told in responses.items() if re.fullmatch(r"2(\d\d|XX)", status)}
         if not good and "default" in responses:
             good = {"2XX": responses["default"]}
-        kinds: dict[str, tuple[str, str]] = {}
+        kinds: dict[str, tuple[Kind, str]] = {}
         accept: list[str] = []
         page, tagged = None, False
         for status, told in sorted(good.items()):
@@ -519,7 +549,7 @@ class Client:
             if left := sorted(headers - {"etag", "x-request-id"}):
                 self.leave(f"{at}: the headers of its answer: {', '.join(left)}")
             chosen = _preferred(content, forms=False)
-            kinds[status] = ("None", "None")
+            kinds[status] = (NULL, "None")
             if chosen:
                 self.further(at, "its answer", content, chosen)
                 accept.append(chosen)
@@ -527,11 +557,12 @@ class Client:
                 if chosen.endswith("json"):
                     kind = self.kind(content[chosen].get("schema"), f"{given} answer")
                     self.answered.append(kind.text.replace(CLASS, "schemas."))
-                    kinds[status] = (kind.text, f"answer.json({kind.text})")
+                    kinds[status] = (kind, f"answer.json({kind.text})")
                     page = self.page(kind)
                 else:
                     text = chosen.startswith("text/")
-                    kinds[status] = ("str", "answer.text()") if text else ("bytes", "answer.content")
+                    found = ("str", "answer.text()") if text else ("bytes", "answer.content")
+                    kinds[status] = (one(found[0], "string"), found[1])
         if any(not re.fullmatch(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", one, re.ASCII) for one in accept):
             raise Refusal(f"{literal(at)}: {literal(', '.join(accept))} is no media type.")
         accept = list(dict.fromkeys(accept))
@@ -542,14 +573,11 @@ class Client:
         elif list(good) not in ([], ["200"]):
             call.append(f"expect=({', '.join(sorted(good))}{',' * (len(good) == 1)})")
         several = list(dict.fromkeys(kinds.values()))
-        if all(kind == "None" for kind, _ in several):
+        if all(kind == NULL for kind, _ in several):
             return "None", ["CALL"], None
-        parts = dict.fromkeys(part for kind, _ in several for part in kind.split(" | "))
-        if "Any" in parts:
-            parts = {"Any": None}
-        if "None" in parts:  # It stands at the end.
-            parts = {**{part: None for part in parts if part != "None"}, "None": None}
-        returns = " | ".join(parts)
+        parts = dict.fromkeys(part for kind, _ in several for part in kind.parts)
+        ordered = sorted(parts, key=lambda part: part.family == "null")
+        returns = "Any" if any(kind == ANY for kind, _ in several) else Kind(tuple(ordered)).text
         *first, (_, last) = several
         value = ""
         for kind, read in first:
@@ -569,9 +597,9 @@ class Client:
         if not kind.name:
             return None
         fields = self.classes[kind.name].fields
-        lists = [(called, text) for _, called, text, always in fields if always and re.match(r"list\[[^|]*\]$", text)]
-        following = [called for given, called, text, _ in fields if given in NEXT and text in ("str", "str | None")]
-        if len(lists) != 1 or len(following) != 1:
+        lists = [(called, inner.text) for _, called, inner, always in fields if always and inner.has("array")]
+        following = [called for given, called, inner, _ in fields if given in NEXT and _is_text(inner)]
+        if len(lists) != 1 or len(following) != 1 or not re.fullmatch(r"list\[.*\]", lists[0][1], re.DOTALL):
             return None
         return lists[0][1][5:-1], lists[0][0], following[0]
 
@@ -582,11 +610,11 @@ class Client:
         items: tuple[str, str, str],
         order: Sequence[str],
         positional: Sequence[str],
-        named: Mapping[str, tuple[str, bool]],
+        named: Mapping[str, tuple[Kind, bool]],
         keywords: Sequence[str],
     ) -> None:
         each, (kind, listed, following) = f"each_{name}", items
-        if each in self.methods or not named[cursor][0] == "str" or named[cursor][1]:
+        if each in self.methods or not _is_text(named[cursor][0]) or named[cursor][1]:
             return
         # A page that has not changed would be no page.
         left = {cursor, "if_none_match"}
@@ -687,7 +715,7 @@ class {class_}:
 
     def schemas(self) -> str:
         """The module of the types."""
-        parts = []
+        parts = {}
         for name, made in self.classes.items():
             tag = f", tag_field={made.tag[0]!r}, tag={made.tag[1]!r}" if made.tag else ""
             settings = f", kw_only=True{tag}" if made.base == "Struct" else ""
@@ -698,18 +726,21 @@ class {class_}:
                 if made.tag and given == made.tag[0]:
                     continue
                 renamed = f"name={given!r}" if given != called else ""
-                kind = kind if always else _optional(kind)
+                text = kind.text if always else kind.optional
                 match bool(renamed), always:
                     case True, _:
                         default = f" = field({renamed}{'' if always else ', default=UNSET'})"
                     case False, always:
                         default = "" if always else " = UNSET"
-                lines.append(f"    {called}: {kind}{default}")
+                lines.append(f"    {called}: {text}{default}")
             lines += [f"    {called} = {value!r}" for called, value in made.values]
             if len(lines) == 1:
                 lines.append('    """It has no members."""')
-            parts.append("\n".join(lines))
-        body = "\n\n\n".join(parts).replace(CLASS, "")
+            parts[name] = "\n".join(lines)
+        # Of a member that tells classes apart, the list of its values is not needed.
+        used = re.findall(rf"{CLASS}([A-Za-z0-9]+)", "\n".join([*parts.values(), *self.methods.values()]))
+        kept = [text for name, text in parts.items() if name in used or self.classes[name].base == "Struct"]
+        body = "\n\n\n".join(kept).replace(CLASS, "")
         return f'''"""What the operations take and answer."""
 
 from __future__ import annotations
@@ -728,13 +759,8 @@ from ...extensions.http_client.choices import Choice, Number
 '''
 
 
-def _optional(kind: str) -> str:
-    if kind == "Any":
-        return kind
-    parts = kind.split(" | ")
-    return " | ".join(
-        [*(part for part in parts if part != "None"), "UnsetType", *(["None"] if "None" in parts else [])]
-    )
+def _is_text(kind: Kind) -> bool:
+    return {part.text for part in kind.parts} - {"None"} == {"str"}
 
 
 def _method(name: str, arguments: str, returns: str, about: str, lines: Sequence[str]) -> str:
@@ -921,13 +947,13 @@ def write(client: Client, data: bytes, package: Path) -> Path:
 def _format(folder: Path) -> None:
     """Take out imports that are not used; what the rules of the service still say of it is accepted."""
     ruff = [sys.executable, "-m", "ruff"]
-    _run(*ruff, "check", "--quiet", "--fix", "--select=F401,I", str(folder))
+    _run(*ruff, "check", "--no-cache", "--quiet", "--fix", "--select=F401,I", str(folder))
     # Only now: what a package imports and does not use is offered to others, and stays.
     (folder / "client.py").rename(folder / "__init__.py")
-    _run(*ruff, "format", "--quiet", str(folder))
-    _run(*ruff, "check", "--quiet", "--add-noqa", str(folder))
-    _run(*ruff, "format", "--quiet", str(folder))
-    _run(*ruff, "check", "--quiet", str(folder))
+    _run(*ruff, "format", "--no-cache", "--quiet", str(folder))
+    _run(*ruff, "check", "--no-cache", "--quiet", "--add-noqa", str(folder))
+    _run(*ruff, "format", "--no-cache", "--quiet", str(folder))
+    _run(*ruff, "check", "--no-cache", "--quiet", str(folder))
 
 
 def _run(*command: str, **variables: str) -> None:

@@ -14,7 +14,7 @@ client: $(VENV)/ready ## Write, or renew, the client of another service: CONTRAC
 	@unset $$(git rev-parse --local-env-vars); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; trap 'exit 1' INT TERM; \
 	recorded() { $(PYTHON) -c "import json; print(json.load(open('.cruft.json'))['$$1'])"; }; \
 	git clone --quiet "$$(recorded template)" "$$folder" && git -C "$$folder" checkout --quiet "$$(recorded commit)" && \
-	$(BIN)/python -B "$$folder/client.py" "$$CONTRACT" $$NAME
+	$(BIN)/python -B "$$folder/client.py" -- "$$CONTRACT" $$NAME
 
 # https://docs.stoplight.io/docs/prism
 mock: ## Answer as the contract in the file CONTRACT says, on PORT: a stand-in for people, by npx
