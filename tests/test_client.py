@@ -23,6 +23,7 @@ from conftest import Service
 from manifest import TEMPLATE, start_commands
 from owned import Owned
 from running import Server, serving
+from test_readme import blocks
 from updates import commit, copy_template, create_committed
 from updates import run as run_committed
 
@@ -368,6 +369,32 @@ def test_the_command(tmp_path: Path) -> None:
     assert "Wrote src/shop/clients/orders, with 1 methods." in done.stdout
     refused = run_committed(*command, cwd=service, check=False)
     assert "make client CONTRACT=../orders/openapi.json" in refused.stderr
+
+
+def test_the_readme(make: Callable[..., tuple[int, str]], shop: Owned) -> None:
+    """Its view and its test, as they stand there."""
+    text = (shop.folder / "README.md").read_text().partition("## Other services")[2].partition("\n## ")[0]
+    view, test = blocks(text, "py")
+    order = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
+    sent = {"type": "object", "required": ["basket"], "properties": {"basket": {"type": "integer"}}}
+    told = answering({"$ref": "#/components/schemas/OrderOut"}, OrderOut=order, OrderIn=sent)
+    operation = told["paths"]["/orders"].pop("get") | {"operationId": "create_order"}
+    operation["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OrderIn"}}},
+    }
+    problem = {"application/problem+json": {"schema": {"type": "object"}}}
+    operation["responses"] = {"201": operation["responses"]["200"], "409": {"description": "", "content": problem}}
+    told["paths"]["/orders"]["post"] = operation
+    assert make(told)[0] == 0
+    imports, _, code = view.partition("\n\n\n")
+    main = shop.package / "blueprints/main.py"
+    main.write_text(main.read_text().replace("from flask import", f"{imports}\nfrom flask import", 1) + f"\n\n{code}")
+    shop.python("-m", "ruff", "check", "--quiet", "--fix", "--select=I", str(main))
+    (shop.folder / "tests/test_mine.py").write_text(
+        f"from typing import Any\n\nfrom flask.testing import FlaskClient\n\n\n{test}"
+    )
+    shop.test("tests/test_mine.py", "tests/clients")
 
 
 # --- services that run ---
