@@ -13,7 +13,20 @@ from measure import RESULTS, TEMPLATE, Ratio, markdown, others_environment, serv
 PAGE = TEMPLATE / "docs/performance.md"
 CHART = TEMPLATE / "docs/images/performance.svg"
 #: The scripts, in the order of the page.
-SCRIPTS = ["serving", "bytecodes", "items", "sql", "stores", "jobs", "pages", "peers", "starting", "generating"]
+SCRIPTS = [
+    "serving",
+    "bytecodes",
+    "items",
+    "sql",
+    "stores",
+    "jobs",
+    "pages",
+    "limits",
+    "access",
+    "peers",
+    "starting",
+    "generating",
+]
 SHOWN = {"celery", "django", "fastapi", "flask", "granian", "gunicorn", "msgspec", "sqlalchemy", "psycopg", "uvicorn"}
 SHOWN |= {"copier", "cookiecutter", "structlog", "orjson"}
 

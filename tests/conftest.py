@@ -34,6 +34,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with its part of the slow tests, so that none of them is left alone at the end."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    kinds = {slow: [item for item in items if bool(item.get_closest_marker("slow")) is slow] for slow in (True, False)}
+    # pytest-xdist gives each a part of the list.
+    items[:] = [
+        item
+        for worker in range(workers)
+        for tests in kinds.values()
+        for item in tests[len(tests) * worker // workers : len(tests) * (worker + 1) // workers]
+    ]
+
+
 compile_template, compiled = StrictEnvironment.compile, {}
 
 

@@ -49,7 +49,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if spent and not hasattr(session.config, "workerinput"):
         COSTS.parent.mkdir(exist_ok=True)
         known = json.loads(COSTS.read_text()) if COSTS.exists() else {}
-        COSTS.write_text(json.dumps(known | {session.config.option.markexpr: spent}))
+        run = session.config.option.markexpr
+        # A run of a few files leaves what is known of the others.
+        COSTS.write_text(json.dumps(known | {run: known.get(run, {}) | spent}))
 
 
 def main() -> None:

@@ -15,9 +15,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import EnvironBuilder
 
+#: As servers tell of a client.
+CLIENT = {"REMOTE_ADDR": "192.0.2.1"}
 
-def count(app: Flask) -> int:
-    """Answer a request, and count what the interpreter executes for it."""
+
+def count(app: Flask, path: str = "/cost") -> int:
+    """Answer a request, and count what the interpreter executes for it: by default, of a view that does nothing."""
     app.add_url_rule("/cost", view_func=lambda: {"hello": "world"})
     counted = 0
 
@@ -34,7 +37,7 @@ def count(app: Flask) -> int:
             response.close()
 
     # What is done once, such as compiling the routes, does not count, nor does what a server does.
-    *once, environ = (EnvironBuilder("/cost").get_environ() for _ in range(3))
+    *once, environ = (EnvironBuilder(path, environ_base=CLIENT).get_environ() for _ in range(3))
     for each in once:
         answer(each)
     gc.disable()  # What it calls, and when, is no matter of the request.

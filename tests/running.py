@@ -23,6 +23,8 @@ from manifest import OPTIONS
 BIN = Path(sys.executable).parent
 START_SECONDS = 60
 LOG_SECONDS = 30
+#: By how much a busy machine may exceed a time-out.
+SLACK_SECONDS = 1.5
 #: What belongs to the machine and its network, and not to any service.
 MACHINE = re.compile(r"HOME|LANG|PATH|TMPDIR|(MYPY|PIP|PYENV|SSL|UV)_\w+|\w*(CA_BUNDLE|_proxy|_PROXY)")
 
@@ -83,10 +85,24 @@ def required_settings(folder: Path) -> dict[str, str]:
     return {name: trials.get(name) or secrets.token_hex(32) for name in names} | of_shared(names)
 
 
+def bearer(folder: Path, *scopes: str, **settings: str) -> dict[str, str]:
+    """Make a token of a service, and return the header that sends it: for all scopes unless some are named."""
+    (package,) = (folder / "src").glob("*/")
+    sources = "".join(path.read_text() for path in package.glob("blueprints/**/*.py"))
+    asked = scopes or sorted({*re.findall(r'scopes=\["([\w:]+)"\]', sources)})
+    options = [word for scope in asked for word in ("--scope", scope)]
+    printed = run(folder, ".venv/bin/python", "-m", package.name, "tokens", "make", "trial", *options, **settings)
+    token, *_ = re.findall(rf"{package.name}_[\w-]{{43}}", printed)
+    return {"Authorization": f"Bearer {token}"}
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and below those that Linux gives to clients: until a server has it, none of them takes it."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], object], seconds: float) -> float:

@@ -73,12 +73,12 @@ def flask(folder: Path, *command: str, **variables: str) -> str:
     return run(folder, ".venv/bin/flask", "--app", "contracts", "openapi", *command, APP_ENV="development", **variables)
 
 
-def fuzz(folder: Path, server: Server, examples: int, seed: int) -> int:
+def fuzz(folder: Path, server: Server, examples: int, seed: int, **variables: str) -> int:
     """Let schemathesis look for mistakes with all of its checks; return how many requests it has sent."""
     command = ["uv", "tool", "run", "--from", SCHEMATHESIS, "schemathesis", "run", f"{server.url}/api/v1/openapi.json"]
     options = ["--checks=all", f"--max-examples={examples}", f"--seed={seed}", "--no-color", "--workers=1"]
     # In the folder of the service, whose schemathesis.toml it reads.
-    run(folder, *command, *options)
+    run(folder, *command, *options, **variables)
     sent = [line for line in server.log_lines() if line["event"] == "request"]
     assert not [line for line in sent if int(str(line["status"])) >= 500]
     assert not [line for line in server.log_lines() if line["level"] in ("error", "critical")]

@@ -48,3 +48,16 @@ def test_a_request_that_sends_no_job_costs_what_it_did(bake: Any) -> None:
 def test_a_request_of_nobody_costs_what_it_did_without_accounts(bake: Any) -> None:
     answers = {"pages": "yes", "email": "yes", "sql": "sqlite"}
     assert count(bake(**answers, accounts="yes").path) == count(bake(**answers).path)
+
+
+def test_origins_that_nobody_named_cost_nothing(bake: Any) -> None:
+    assert count(bake(api="yes", cors="yes").path) == count(bake(api="yes").path)
+
+
+def test_operations_that_ask_for_no_token_cost_what_they_did(bake: Any) -> None:
+    assert count(bake(api="yes", sql="sqlite", tokens="yes").path) == count(bake(api="yes", sql="sqlite").path)
+
+
+@pytest.mark.parametrize("option", ["cache", "rate_limit"])
+def test_a_request_of_what_is_neither_cached_nor_limited_costs_what_it_did(option: str, bake: Any) -> None:
+    assert count(bake(**{option: "yes"}).path) == count(bake().path)

@@ -344,20 +344,32 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: 
     return Owned(bake(**SERVICES[request.param]), tmp_path / "service", site)
 
 
-#: The edits that go together, on each service. The first two are made alone: here on two services, and in test_alone on
-#: all.
+#: The edits that go together, on each service. The first two take tests or routes away: ``login`` is made alone, and
+#: ``no_main`` on ``full`` instead of another index. test_alone makes each of them on each service.
 TOGETHER = [
-    *(pytest.param(name, EDITS[2:], id=f"{name}-all") for name in SERVICES),
-    *(pytest.param(name, [edit], id=f"{name}-{edit.__name__}") for name in ("full", "gunicorn") for edit in EDITS[:2]),
+    *(pytest.param(name, EDITS[2:], False, id=f"{name}-all") for name in SERVICES if name != "full"),
+    pytest.param("full", [no_main, *EDITS[3:]], True, id="full-all"),
+    pytest.param("full", [login], False, id="full-login"),
+    *(pytest.param("gunicorn", [edit], False, id=f"gunicorn-{edit.__name__}") for edit in EDITS[:2]),
 ]
+#: Of all of core and extensions, percent of the lines and branches that run in the tests of ``full``.
+COVERED = 90
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("service", "edits"), TOGETHER, indirect=["service"])
-def test_edits(service: Owned, edits: list[Callable[[Owned], None]]) -> None:
+@pytest.mark.parametrize(("service", "edits", "measured"), TOGETHER, indirect=["service"])
+def test_edits(service: Owned, edits: list[Callable[[Owned], None]], measured: bool, tmp_path: Path) -> None:
+    """A service asks coverage of its owner's code; here it is asked of the rest, in a run that takes place anyway."""
     for edit in edits:
         edit(service)
-    service.test()
+    if not measured:
+        service.test()
+        return
+    (tmp_path / "config").write_text("[run]\nbranch = true\n[report]\nskip_covered = true\n")
+    rest = [f"--cov={service.package.name}.{part}" for part in ("core", "extensions")]
+    asked = [f"--cov-config={tmp_path / 'config'}", "--cov-report=term-missing", f"--cov-fail-under={COVERED}"]
+    printed = service.test(*rest, *asked)
+    print(printed[printed.index("Name") :])
 
 
 @pytest.mark.prove

@@ -101,7 +101,8 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
         module.write(f"\n\n{route}")
     with (service / "tests/blueprints/test_main.py").open("a") as module:
         module.write(f"\n\n{test}")
-    assert "test_hello" in run(service, "make", "check", "ARGS=-v") + run(service, "make", "test", "ARGS=-v -k hello")
+    run(service, "make", "check")
+    assert "test_hello" in run(service, "make", "test", "ARGS=-v tests/blueprints/test_main.py")
 
     deploy = next(block for block in blocks(text) if "pip install" in block)
     settings = required_settings(service)
@@ -115,7 +116,8 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
         service,
         tmp_path / "log",
         ["sh", "-ec", re.sub("^python(?=.* serve$)", "exec python", deploy, flags=re.MULTILINE)],
-        **settings | {"PATH": path},
+        # Python compiles what it imports; pip would compile all that is installed.
+        **settings | {"PATH": path, "PIP_NO_COMPILE": "1"},
     ) as server:
         status, body = server.get("/hello/you")
         assert (status, json.loads(body)) == (200, {"hello": "you"})

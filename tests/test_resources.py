@@ -48,7 +48,7 @@ def test_an_operation_and_who_may_call_it(bake: Any) -> None:
     service = bake(preset="minimal", api="yes", project_name="Greetings").path
     follow(service, "Add an operation", "Who may call")
     path = service / "src/greetings/blueprints/greetings.py"
-    path.write_text(path.read_text().replace("@operation()", '@operation(security="bearer")'))
+    path.write_text(path.read_text().replace("@operation()", '@operation(security="login")'))
     test = service / "tests/blueprints/test_greetings.py"
     known = 'headers={"Authorization": "Bearer a long random token"}'
     text = test.read_text()
@@ -59,7 +59,7 @@ def test_an_operation_and_who_may_call_it(bake: Any) -> None:
     run(service, "make", "--silent", "format")
     check(service)
     contract = json.loads((service / "openapi.json").read_text())
-    assert contract["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert contract["components"]["securitySchemes"] == {"login": {"type": "http", "scheme": "bearer"}}
 
 
 def test_a_resource_with_a_relation(bake: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 529, "api": 1734, "ingest": 1898, "website": 2884, "full": 6049}
+MOST = {"minimal": 532, "api": 1737, "ingest": 1901, "website": 2887, "full": 7238}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

@@ -1,11 +1,17 @@
 """Two services in one process, side by side under one server: neither takes anything from the other."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+from urllib.request import HTTPCookieProcessor, build_opener
 
-from conftest import Service
+import pytest
+from conftest import TEMPLATE, Service
+from running import add, prepare, run, serving
 
 PROGRAM = """
 import json, logging, sys
@@ -67,3 +73,61 @@ def test_two_services_in_one_process(bake: Callable[..., Service]) -> None:
         ("first", "request", "one-mounted"),
     ], "each line once, with the id of its request and the level of its service, also if one is an answer of the other"
     assert "secret-of-the" not in done.stderr
+
+
+VIEWS = """
+
+@bp.get("/who")
+def who() -> ResponseReturnValue:
+    session["user"] = current_app.name
+    structlog.get_logger().info("asked", level_of=current_app.config["LOG_LEVEL"], secret=current_app.config["SECRET_KEY"])
+    return redirect(url_for(".who_it_is"))
+
+
+@bp.get("/who-it-is")
+def who_it_is() -> ResponseReturnValue:
+    return {"service": current_app.name, "user": session.get("user", "")}
+"""
+
+
+@pytest.mark.parametrize("server", ["granian", "gunicorn"])
+def test_the_program_of_the_documentation(server: str, bake: Callable[..., Service], tmp_path: Path) -> None:
+    """It serves both, by the server of the first."""
+    orders, billing = (bake(project_name=name, package_name=name, server=server).path for name in ("orders", "billing"))
+    for service in (orders, billing):
+        (main,) = service.glob("src/*/blueprints/main.py")
+        names = "import structlog\nfrom flask import current_app, redirect, session, url_for\n"
+        if "who_it_is" not in main.read_text():
+            main.write_text(re.sub("(?m)^(?=from flask import)", names, main.read_text(), count=1))
+        add(service, VIEWS)
+    prepare(orders)
+    run(
+        orders,
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        ".venv/bin/python",
+        "--editable",
+        str(billing),
+    )
+    program = tmp_path / "together.py"
+    text = (TEMPLATE / "docs/one-process.md").read_text()
+    program.write_text(re.findall("```python\n(.*?)```", text, re.DOTALL)[0])
+    settings = {"SECRET_KEY": token_hex(), "BILLING_SECRET_KEY": token_hex(), "BILLING_LOG_LEVEL": "warning"}
+    command = [str(orders / ".venv/bin/python"), str(program), "serve"]
+    with serving(tmp_path, tmp_path / "log", command, APP_ENV="testing", **settings) as running:
+        browser = build_opener(HTTPCookieProcessor())
+        # Each view writes into its session, and redirects to where url_for says.
+        for path, name in (("/who", "orders"), ("/billing/who", "billing")) * 5:
+            with browser.open(running.url + path) as response:
+                assert json.load(response) == {"service": name, "user": name}
+        assert [running.get(path)[0] for path in ("/readyz", "/billing/readyz", "/billing/nowhere")] == [200, 200, 404]
+    lines = running.log_lines()
+    assert {line["service"] for line in lines if line["event"] == "request"} == {"orders"}
+    assert [line["level_of"] for line in lines if line["event"] == "asked"] == ["info"] * 5, (
+        "billing tells warnings alone"
+    )
+    assert not [name for name, value in settings.items() if "KEY" in name and value in running.log.read_text()]

@@ -41,9 +41,11 @@ class Redaction:
                 if name.endswith("_HEADERS"):  # Written name=value,name=value; of "Bearer x" the x.
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.
-        self.own: set[str] = {text for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
+        self.own = {re.escape(text) for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
+        # What others keep, by its form: a regular expression without classes such as \S, for it is put into lower case.
+        self.own |= {value for name, value in config.items() if name.endswith("_SECRET_PATTERN")}
         living.add(self)
-        own = sorted({re.escape(text) for other in living for text in other.own}, key=len, reverse=True)
+        own = sorted({pattern for other in living for pattern in other.own}, key=len, reverse=True)
         self.secrets = re.compile("|".join(own) or "(?!)")
         # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))

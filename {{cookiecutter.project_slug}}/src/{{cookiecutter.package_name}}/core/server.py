@@ -11,7 +11,7 @@ from typing import Any
 import click
 from blinker import Namespace
 from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, pass_script_info, with_appcontext
 
 from .settings import Env
 
@@ -39,10 +39,13 @@ def init_app(app: Flask) -> None:
 
 
 @click.command
+@pass_script_info
 @with_appcontext
-def serve() -> None:
+def serve(info: ScriptInfo) -> None:
     """Run the production server until it is told to stop."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     # Every worker makes its own application; a secret that was made up has to be the same in all.
     os.environ["SECRET_KEY"] = app.config["SECRET_KEY"]
-    app.extensions["server"](app.config, import_module(app.import_name).create_app, partial(serving.send, app))
+    # That of the command line, which may put several services together.
+    load = info.create_app or import_module(app.import_name).create_app
+    app.extensions["server"](app.config, load, partial(serving.send, app))

@@ -399,6 +399,14 @@ def test_a_stranger_keeps_nobody_out(browser: Any, user: Any, password: str) -> 
     assert browser.page.h1.text == "Account"
 
 
+def test_networks(app: Flask, throttle: ModuleType) -> None:
+    """An address of IPv4 is itself, also as a socket of IPv6 writes it."""
+    told = {"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64", "": ""}
+    for address, network in told.items():
+        with app.test_request_context(environ_base={"REMOTE_ADDR": address}):
+            assert throttle.network() == network
+
+
 def test_to_be_seen_commits_nothing_of_a_view(
     app: Flask, user: Any, sign_in: Any, db: Any, accounts: ModuleType
 ) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, g
+from flask import Flask, Response, g
 from flask.testing import FlaskClient
+
+Decorator = Callable[[Callable[..., object]], Callable[..., Response]]
 
 SCOPES = {"r": "notes:read", "w": "notes:write"}
 
@@ -13,6 +15,7 @@ SCOPES = {"r": "notes:read", "w": "notes:write"}
 @pytest.fixture
 def app(make_api: Callable[..., Flask], api: Callable[[str], Any]) -> Flask:
     app, bearer = make_api(), api("bearer")
+    operation: Callable[..., Decorator] = api("contract").operation
 
     def first(token: str) -> Any:
         return bearer.Caller("first", frozenset()) if token == "1" else None
@@ -25,18 +28,24 @@ def app(make_api: Callable[..., Flask], api: Callable[[str], Any]) -> Flask:
     bearer.readers(app).append(second)
 
     @app.get("/api/v1/notes")
-    @api("contract").operation(scopes=["notes:read"])
+    @operation(scopes=["notes:read"])
     def list_notes() -> str:
         """List."""
         return str(g.user.subject)
 
     @app.get("/api/v1/me")
-    @api("contract").operation(scopes=[])
+    @operation(scopes=[])
     def read_me() -> str:
         """Say who asks."""
         return str(g.user.subject)
 
     return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Nobody: the service's own client has a token."""
+    return app.test_client()
 
 
 @pytest.mark.parametrize("query", ["", "?unknown=1"])

@@ -61,6 +61,9 @@ def init_app(app: Flask) -> None:
         app.config["SESSION_COOKIE_NAME"] = f"__Host-{app.config['SESSION_COOKIE_NAME']}"
     app.jinja_env.globals["current_user"] = current_user
     app.extensions["navigation"] += [(_l("Account"), "account.index")]
+    # Labels and endpoints: other ways to sign in, on the pages that ask for a password; and further pages of the account.
+    app.extensions["sign_in_links"] = app.jinja_env.globals["sign_in_links"] = []
+    app.extensions["account_links"] = app.jinja_env.globals["account_links"] = []
 
 
 def show(
@@ -107,7 +110,7 @@ def choose_password() -> ResponseReturnValue:
         return show(form, _("Choose a password"), _("Save"), about=email, username=email)
     new = user is None
     user = user or User(email=email, passkeys=[])
-    user.passkeys.clear()  # Somebody else may have added one.
+    users.take_back(user)
     users.set_password(user, hashed)
     db.session.add(user)
     try:
@@ -136,19 +139,21 @@ def sign_in() -> ResponseReturnValue:
     return show(form, _("Sign in"), _("Sign in"), "accounts/sign-in.html", next=request.args.get("next"))
 
 
-def signed_in(user: User, remember: bool = False, proven: bool = False) -> ResponseReturnValue:
+def signed_in(user: User, remember: bool = False, proven: bool = False, target: str = "") -> ResponseReturnValue:
     """Sign a user in and go on, after the second factor if there is one.
 
     :param proven: whether the second factor was there, too.
+    :param target: the page to go on with, if it is not ``next``.
     """
+    target = target or next_page("account.index")
     if user.totp_secret and not proven:
         users.sign_out()
         session["halfway"] = [user.id, remember, time_ns()]
         db.session.commit()
-        return redirect(url_for(".second_factor", next=request.args.get("next")), 303)
+        return redirect(url_for("accounts.second_factor", next=target), 303)
     users.sign_in(user, remember)
     db.session.commit()
-    return redirect(next_page("account.index"), 303)
+    return redirect(target, 303)
 
 
 @bp.route("/second-factor", methods=["GET", "POST"])
@@ -177,7 +182,8 @@ def confirm() -> ResponseReturnValue:
     if form.is_submitted():
         limit("confirm", current_user.email)
     if not form.validate_on_submit():
-        return show(form, _("Confirm that it is you"), _("Go on"), username=current_user.email)
+        title, template = _("Confirm that it is you"), "accounts/confirm.html"
+        return show(form, title, _("Go on"), template, username=current_user.email, next=next_page("account.index"))
     forgive("confirm", current_user.email)
     sign_in = users.current_sign_in() or abort(401)
     sign_in.confirmed = now()

@@ -112,7 +112,7 @@ def restore_address() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return show(form, _("Take back the change"), _("Take back"), about=_("It will be %(email)s.", email=old))
     user.email, user.totp_secret = old, None
-    user.passkeys.clear()
+    users.take_back(user)
     users.sign_out_everywhere(user)
     with conflict(_("This address has an account.")):
         db.session.commit()

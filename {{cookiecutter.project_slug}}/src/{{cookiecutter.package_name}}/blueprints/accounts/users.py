@@ -13,7 +13,8 @@ from typing import ParamSpec, TypeVar, cast
 
 import sqlalchemy as sa
 import structlog
-from flask import abort, flash, g, redirect, request, session, url_for
+from blinker import Namespace
+from flask import abort, current_app, flash, g, redirect, request, session, url_for
 from werkzeug.local import LocalProxy
 
 from ...extensions.accounts.passwords import verify_password
@@ -35,7 +36,16 @@ RECENT = timedelta(minutes=15)
 UNDO, MAILS = timedelta(days=7), 5
 
 
+#: Sent with the application and ``user`` when they take their account back: what somebody else may have added goes.
+taken_back = Namespace().signal("taken_back")
+
+
 # Passwords
+
+
+def take_back(user: User) -> None:
+    user.passkeys.clear()
+    taken_back.send(current_app._get_current_object(), user=user)  # type: ignore[attr-defined]
 
 
 def set_password(user: User, hashed: str) -> None:

@@ -86,7 +86,9 @@ def network() -> str:
         address = ip_address(request.remote_addr or "")
     except ValueError:  # A socket that is a file.
         return ""
-    return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def digest(text: str | bytes) -> str:

@@ -25,7 +25,9 @@ def test_writers_at_the_same_time(app: Flask, client: FlaskClient) -> None:
     note = client.post(URL, json={"title": "first"})
 
     def write(title: str) -> Any:
-        answer = app.test_client().patch(note.headers["Location"], json={"title": title}, headers={"If-Match": "*"})
+        other = app.test_client()
+        other.environ_base = client.environ_base
+        answer = other.patch(note.headers["Location"], json={"title": title}, headers={"If-Match": "*"})
         return answer.get_json()["title"], answer.get_json()["version"]
 
     with ThreadPoolExecutor(2) as threads:

@@ -1,0 +1,116 @@
+"""Limits through the front door: both servers, several workers, and a Redis that is paused."""
+
+import json
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Service
+from manifest import MANIFEST
+from owned import Owned
+from redis import Redis
+from running import Server, required_settings, serving, until
+from servers import private
+from test_readme import blocks
+
+TOKEN = secrets.token_hex(32)
+
+
+@pytest.mark.parametrize("answers", [{}, {"redis": "yes"}], ids=["process", "redis"])
+def test_the_readme_of_a_service_followed(
+    answers: dict[str, str], bake: Callable[..., Service], tmp_path: Path
+) -> None:
+    service = Owned(bake(rate_limit="yes", **answers), tmp_path / "service")
+    readme = (service.folder / "README.md").read_text().partition("## Rate limits")[2].partition("\n## ")[0]
+    view, test = blocks(readme, "py")
+    with (service.package / "blueprints/main.py").open("a") as file:
+        file.write(view)
+    with (service.folder / "tests/blueprints/test_main.py").open("a") as file:
+        file.write(f"\nfrom typing import Any\n\n\n{test}")
+    service.test("tests/blueprints")
+
+
+@pytest.fixture(params=MANIFEST["_answers"]["server"])
+def start(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path: Path) -> Callable[..., Any]:
+    @contextmanager
+    def start(answers: dict[str, str], **more: str) -> Iterator[Server]:
+        service = bake(rate_limit="yes", server=request.param, project_name="Limiting", **answers).path
+        settings = required_settings(service) | {"METRICS_TOKEN": TOKEN, "PYTHONPATH": str(service / "src")}
+        command = [sys.executable, "-m", "limiting", "serve"]
+        with serving(service, tmp_path / "log", command, **settings | more) as server:
+            yield server
+
+    return start
+
+
+def counted(server: Server, result: str) -> int:
+    figures = server.get("/metrics", Authorization=f"Bearer {TOKEN}")[1].decode()
+    found = re.search(rf'rate_limit_requests_total\{{policy="default",result="{result}"\}} (\d+)', figures)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.slow
+def test_four_workers_count_together_and_open_when_redis_is_away(start: Callable[..., Any]) -> None:
+    settings = {"WEB_CONCURRENCY": "4", "RATE_LIMIT": "100/hour", "TRUSTED_PROXIES": "1"}
+    settings["PROXY_STRIPS_UNDERSCORES"] = "true"
+    with (
+        private("redis") as redis,
+        start({"redis": "yes", "metrics": "yes"}, REDIS_URL=redis.url, **settings) as service,
+    ):
+        service.await_ready()
+        with Redis.from_url(redis.url) as client:
+            # Counts are no data: to write each one to a busy disk takes longer than a request waits for.
+            client.config_set("appendonly", "no")
+
+        def ask_many(address: str, count: int) -> list[int]:
+            with ThreadPoolExecutor(50) as pool:
+                return list(pool.map(lambda _: service.get("/", **{"X-Forwarded-For": address})[0], range(count)))
+
+        answers = ask_many("192.0.2.1", 1000)
+        assert set(answers) == {200, 429}
+        opened = counted(service, "open")  # Where Redis took too long, as it may on a busy machine.
+        assert 100 <= answers.count(200) <= 100 + opened
+        assert opened < 500, "Redis was not asked"
+        assert counted(service, "allowed") + counted(service, "refused") + opened == 1000
+        assert ask_many("192.0.2.2", 10) == [200] * 10  # Somebody else.
+        assert service.get_many("/livez", 200, 16) == [200] * 200
+        # One who writes an address before that of the proxy is still the same.
+        assert 429 in ask_many("198.51.100.9, 192.0.2.1", 10)
+
+        opened = counted(service, "open")
+        redis.pause()
+        seconds = []
+        for _ in range(200):
+            started = time.monotonic()
+            assert service.get("/", **{"X-Forwarded-For": "192.0.2.1"})[0] == 200
+            seconds.append(time.monotonic() - started)
+        # Nobody waits for REDIS_TIMEOUT, which is a second; half of them wait for nothing.
+        assert sorted(seconds)[100] < 0.5
+        assert counted(service, "open") == opened + 200
+        # Once for each worker, and for what was busy before: not for each request.
+        assert 1 <= sum(line["event"] == "ephemeral_redis_away" for line in service.log_lines()) <= 20
+        redis.resume()
+        until(lambda: ask_many("192.0.2.1", 20).count(429) > 10, 30)
+
+        redis.stop()
+        assert ask_many("192.0.2.1", 50) == [200] * 50
+        redis.start()
+        until(lambda: ask_many("192.0.2.1", 200).count(429) > 50, 30)
+
+
+@pytest.mark.slow
+def test_production_refuses_to_count_in_each_process(start: Callable[..., Any]) -> None:
+    with pytest.raises(AssertionError, match="RATE_LIMIT_PER_PROCESS: ") as refusal, start({}, RATE_LIMIT="5/hour"):
+        pass
+    assert "Traceback" not in str(refusal.value)
+    with start({}, RATE_LIMIT="5/hour", RATE_LIMIT_PER_PROCESS="true", WEB_CONCURRENCY="1") as service:
+        answers = [service.get("/") for _ in range(6)]
+        assert [status for status, _ in answers] == [200] * 5 + [429]
+        assert json.loads(answers[-1][1])["violated-policies"] == ["default"]
