@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 import click
 
-from stubs import identifier, operations, resolve
+from stubs import docstring, identifier, literal, operations, resolve
 
 JSON = "application/json"
 FORMS = {"multipart/form-data": True, "application/x-www-form-urlencoded": False}
@@ -131,16 +131,6 @@ class Class:
 
 class Refusal(click.ClickException):
     """Why nothing was written, in one line."""
-
-
-def literal(text: object, most: int = 200) -> str:
-    """A text of the contract as a literal of one line."""
-    return repr(" ".join(str(text or "").split())[:most])
-
-
-def docstring(text: object) -> str:
-    """A text of the contract as a docstring of one line."""
-    return '"""' + literal(text)[1:-1].replace('"', r"\"") + '"""'
 
 
 def pascal(text: str) -> str:
