@@ -985,7 +985,8 @@ def main(address: str, name: str) -> None:
     click.echo(f"Wrote {folder}, with {len(client.methods)} methods.")
     for line in client.left_out:
         click.echo(f"Not carried over: {literal(line, 300)[1:-1]}")
-    click.echo(f"Next: git diff, make check; in production, set {called.upper()}_URL.")
+    again = "make openapi, because operations may now answer 502 and 504, " if Path("openapi.json").exists() else ""
+    click.echo(f"Next: git diff, {again}make check; in production, set {called.upper()}_URL.")
 
 
 if __name__ == "__main__":
