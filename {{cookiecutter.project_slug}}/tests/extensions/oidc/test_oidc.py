@@ -202,11 +202,11 @@ def test_id_tokens_of_providers_without_a_type(make_guarded: Callable[..., Flask
     assert status(client, provider.sign("notes:read", header={"typ": "logout+jwt"})) == 401
 
 
-def test_a_token_runs_out(client: FlaskClient, provider: Any, clock: Any) -> None:
+def test_a_token_runs_out(client: FlaskClient, provider: Any, token_clock: Any) -> None:
     token = provider.sign("notes:read")
-    clock.move(320)
+    token_clock.move(320)
     assert status(client, token) == 200  # clocks differ
-    clock.move(20)
+    token_clock.move(20)
     assert status(client, token) == 401
 
 
@@ -219,22 +219,22 @@ def test_a_new_key_is_taken_at_once(client: FlaskClient, provider: Any) -> None:
     assert provider.asked == ONCE * 2
 
 
-def test_keys_are_read_anew_after_ten_minutes(client: FlaskClient, provider: Any, clock: Any) -> None:
+def test_keys_are_read_anew_after_ten_minutes(client: FlaskClient, provider: Any, token_clock: Any) -> None:
     old = provider.sign("notes:read", exp=9999999999)
     assert status(client, old) == 200
     provider.rotate()
-    clock.move(599)
+    token_clock.move(599)
     assert status(client, old) == 200
-    clock.move(2)
+    token_clock.move(2)
     assert status(client, old) == 401
 
 
-def test_unknown_keys_ask_twice_a_minute(client: FlaskClient, provider: Any, clock: Any) -> None:
+def test_unknown_keys_ask_twice_a_minute(client: FlaskClient, provider: Any, token_clock: Any) -> None:
     good, unknown = provider.sign("notes:read"), provider.sign("notes:read", header={"kid": "unknown"})
     assert status(client, good) == 200
     assert [status(client, unknown) for _ in range(50)] == [401] * 50
     assert provider.asked == ONCE * 2
-    clock.move(61)
+    token_clock.move(61)
     assert [status(client, unknown) for _ in range(50)] == [401] * 50
     assert provider.asked == ONCE * 4
     assert status(client, good) == 200
@@ -253,7 +253,7 @@ def test_one_thread_asks(app: Flask, provider: Any, known: bool) -> None:
     assert provider.asked == ONCE * (2 if known else 1)
 
 
-def test_the_provider_is_away(client: FlaskClient, provider: Any, clock: Any) -> None:
+def test_the_provider_is_away(client: FlaskClient, provider: Any, token_clock: Any) -> None:
     """Known keys go on; without any, 503 until it is back."""
     provider.away = True
     response = client.get(ME, headers=provider.bearer("notes:read"))
@@ -261,12 +261,12 @@ def test_the_provider_is_away(client: FlaskClient, provider: Any, clock: Any) ->
     assert status(client, provider.sign("notes:read")) == 503
     assert len(provider.asked) == 1
     provider.away = False
-    clock.move(6)
+    token_clock.move(6)
     token = provider.sign("notes:read", exp=9999999999)
     assert status(client, token) == 200
     provider.away = True
     for _ in range(5):
-        clock.move(601)
+        token_clock.move(601)
         assert status(client, token) == 200
     assert status(client, provider.sign("notes:read", header={"kid": "new"})) == 401
 

@@ -119,7 +119,7 @@ def test_link(
 
 
 def test_nobody_is_linked_without_a_word(
-    arrive: Callable[..., Any], browser: Any, user: Any, sign_in: Any, db: Any, identities: Any, clock: Any
+    arrive: Callable[..., Any], browser: Any, user: Any, sign_in: Any, db: Any, identities: Any
 ) -> None:
     """Whoever sits there may have been led to the provider by somebody else."""
     sign_in(user)

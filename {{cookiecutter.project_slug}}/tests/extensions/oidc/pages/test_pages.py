@@ -226,19 +226,21 @@ def test_another_site_signs_nobody_out(client: FlaskClient, come_back: Callable[
     assert client.get("/mine").status_code == 200
 
 
-def test_a_sign_in_ends(client: FlaskClient, come_back: Callable[..., Any], clock: Any) -> None:
+def test_a_sign_in_ends(client: FlaskClient, come_back: Callable[..., Any], token_clock: Any) -> None:
     come_back()
-    clock.move(12 * 3600 - 60)
+    token_clock.move(12 * 3600 - 60)
     assert client.get("/mine", headers=HTML).status_code == 200
-    clock.move(120)
+    token_clock.move(120)
     assert client.get("/mine", headers=HTML).status_code == 302
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(800, 303), (1000, 400)])
-def test_nobody_waits_for_ever(client: FlaskClient, provider: Any, clock: Any, seconds: int, expected: int) -> None:
+def test_nobody_waits_for_ever(
+    client: FlaskClient, provider: Any, token_clock: Any, seconds: int, expected: int
+) -> None:
     sought = parse_qs(urlsplit(client.get("/oidc/sign-in").location).query)
     (provider.nonce,) = sought["nonce"]
-    clock.move(seconds)
+    token_clock.move(seconds)
     provider.wrong = {"exp": 9999999999}
     response = client.get("/oidc/callback", query_string={"state": sought["state"][0], "code": "x"})
     assert response.status_code == expected
