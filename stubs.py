@@ -5,6 +5,7 @@ come from datamodel-code-generator, which uv fetches for the occasion:
 https://github.com/koxudaxi/datamodel-code-generator
 """
 
+import ast
 import json
 import keyword
 import re
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
+from urllib.parse import unquote
 
 import click
 
@@ -32,6 +34,9 @@ IMPLIED = {400, 412, 413, 415, 422, 428, 500}
 ZONED = "Annotated[datetime, Meta(tz=True)]"
 #: Names that the module of views has.
 TAKEN = {"bp", "field", "operation"}
+#: What the module of views, and that of schemas, may call and import.
+CALLS = {"Blueprint", "Meta", "field", "operation", *METHODS}
+MODULES = {"collections", "datetime", "decimal", "enum", "extensions", "flask", "msgspec", "schemas", "typing", "uuid"}
 TYPES = {
     "string": "str",
     "integer": "int",
@@ -60,7 +65,9 @@ def write(contract: Mapping[str, Any], file: Path, folder: Path) -> None:
             schemas = made / "schemas.py"
             _generate(contract, file, schemas)
             schemas.write_text(schemas_of(contract, schemas.read_text()))
+            check_code(schemas.read_text())
             check_names(text, schemas.read_text())
+        check_code(text)
         ruff = [sys.executable, "-m", "ruff", "check", "--quiet"]
         # What the contract calls like a function of Python is called so.
         _run(*ruff, "--select=A001,A002", "--add-noqa", str(made))
@@ -85,6 +92,17 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (words of this module)
     if done.returncode:
         raise click.ClickException(done.stdout + done.stderr)
+
+
+def check_code(text: str) -> None:
+    """Raise for code that does more than declare: no text of a contract may become code, whoever wrote it."""
+    for node in ast.walk(ast.parse(text)):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        called = node.func if isinstance(node, ast.Call) else None
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "" if called else "field")
+        if name not in CALLS or not {module.partition(".")[0] for module in modules} <= MODULES:
+            raise click.ClickException(f"The contract has names that are no names: line {getattr(node, 'lineno', 0)}.")
 
 
 def check_names(views: str, schemas: str) -> None:
@@ -168,15 +186,17 @@ def views(contract: Mapping[str, Any], name: str) -> str:
         used = [name for name in names if re.search(rf"\b{name}\b", body)]
         return f"from {module} import {', '.join(used)}\n" if used else ""
 
-    about = contract.get("info", {}).get("title", name).replace('"""', "")
-    return f'''"""{about}: views of its contract, to be filled in."""
+    about = docstring(f"{contract.get('info', {}).get('title', name)}: views of its contract, to be filled in.")
+    if odd := next((schema for schema in schemas if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", schema)), None):
+        raise click.ClickException(f"The schema {odd[:200]!r} needs a name as classes have, such as Note.")
+    return f'''{about}
 
 {imported("datetime", "datetime")}{imported("typing", "Annotated", "Any", "Literal")}
 from flask import Blueprint
 {imported("msgspec", "UNSET", "Meta", "UnsetType", "field")}
 from ...extensions.api.contract import {"Input, " if "(Input)" in body else ""}operation
 {imported(".schemas", *sorted(schemas))}
-bp = Blueprint("{name}", __name__{f', url_prefix="{prefix}"' if prefix else ""})
+bp = Blueprint("{name}", __name__{f", url_prefix={json.dumps(prefix)}" if prefix else ""})
 
 
 {body}
@@ -233,9 +253,9 @@ def _view(
     if headers:
         settings.append(f"headers={headers}")
     text = "\n\n".join(filter(None, (operation.get("summary", given), operation.get("description"))))
-    text = text.replace("\\", r"\\").replace('"""', r"\"\"\"") + ("\n" if "\n" in text else "")
+    text = re.sub('"$', r'\\"', text.replace("\\", r"\\").replace('"""', r"\"\"\"")) + ("\n" if "\n" in text else "")
     text = re.sub(r"[ \t]*\n(?=.)", "\n    ", text).replace("\n    \n", "\n\n") + ("    " if "\n" in text else "")
-    view = f'''{classes}@bp.{method}("{rule}")
+    view = f'''{classes}@bp.{method}({json.dumps(rule)})
 @operation({", ".join(settings)})
 def {name}({", ".join(arguments)}) -> {answer}:
     """{text}"""
@@ -265,7 +285,10 @@ def python_type(schema: Mapping[str, Any] | bool) -> str:
     if isinstance(schema, bool):
         return "Any"
     if "$ref" in schema:
-        return str(schema["$ref"].rpartition("/")[2])
+        name = str(schema["$ref"]).rpartition("/")[2]
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise click.ClickException(f"The schema {name[:200]!r} needs a name as classes have, such as Note.")
+        return name
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
         kind = " | ".join(dict.fromkeys(python_type(alternative) for alternative in alternatives))
     elif len(schema.get("allOf", ())) == 1:
@@ -290,20 +313,37 @@ def python_type(schema: Mapping[str, Any] | bool) -> str:
     return f"Annotated[{kind}, Meta({', '.join(bounds)})]" if bounds else kind
 
 
+def literal(text: object, most: int = 200) -> str:
+    """A text of the contract as a literal of one line."""
+    return repr(" ".join(str(text or "").split())[:most])
+
+
+def docstring(text: object) -> str:
+    """A text of the contract as a docstring of one line."""
+    return '"""' + literal(text)[1:-1].replace('"', r"\"") + '"""'
+
+
 def identifier(text: str) -> str:
-    """A name as Python writes it: ``listNotes`` and ``list-notes`` are ``list_notes``."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W+", "_", text).strip("_").lower()
+    """A name as Python writes it, of ASCII alone: ``listNotes`` and ``list-notes`` are ``list_notes``."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", text).strip("_").lower()
     words = f"_{words}" if words[:1].isdigit() else words
     return f"{words}_" if keyword.iskeyword(words) or words in TAKEN else words or "_"
 
 
 def resolve(document: Any, value: Any) -> Any:
     """What a reference refers to."""
+    followed = set()
     while isinstance(value, Mapping) and "$ref" in value:
-        found: Any = document
-        for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
+        reference = str(value["$ref"])
+        if not reference.startswith("#/"):
+            raise click.ClickException(f"{reference[:200]!r} is in another document: put all into one.")
+        if reference in followed:
+            raise click.ClickException(f"{reference[:200]!r} refers to itself.")
+        followed.add(reference)
+        value = document
+        for part in unquote(reference[2:]).split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            value = value[int(name) if isinstance(value, list) else name]
     return value or {}
 
 

@@ -23,6 +23,7 @@ SCRIPTS = [
     "pages",
     "limits",
     "access",
+    "peers",
     "starting",
     "generating",
 ]

@@ -24,30 +24,31 @@ closed = {name: ["yes", "no"] for name in options if name in asked} | answers["_
 RESERVED = frozenset(
     """
     aifc alembic amqp annotationlib argon2 argon2-cffi argon2-cffi-bindings argon2_cffi argon2_cffi_bindings asgiref
-    ast-serialize ast_serialize async-timeout async_timeout asynchat asyncore audioop aux babel beautifulsoup4 billiard
-    blinker boto3 botocore bs4 bson build cachetools cassandra cassandra-driver cassandra_driver cbor2 celery certifi
-    cffi cfgv cgi cgitb charset-normalizer charset_normalizer chunk click click-didyoumean click-plugins click-repl
-    click_didyoumean click_plugins click_repl colorama com1 com2 com3 com4 com5 com6 com7 com8 com9 compression con
-    coverage crypt cryptography dateutil deprecated dist distlib distutils dns dnspython docker dotenv exceptiongroup
-    execnet fakeredis filelock flask flask-alembic flask-cors flask-sqlalchemy-lite flask-swagger-ui flask-wtf
-    flask_alembic flask_cors flask_sqlalchemy_lite flask_swagger_ui flask_wtf flit flit-core flit_core geomet google
-    googleapis-common-protos googleapis_common_protos granian greenlet gridfs gunicorn identify idna imghdr imp
-    importlib-metadata importlib_metadata iniconfig inspect2 itsdangerous jinja2 jmespath joserfc kombu lib2to3 librt
-    lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 lupa mailcap mako markupsafe moto msgspec msilib mypy
-    mypy-boto3-dynamodb mypy-extensions mypy_boto3_dynamodb mypy_extensions mypyc neosqlite nis nntplib node_modules
-    nodeenv nul nx-27017 nx_27017 opentelemetry opentelemetry-api opentelemetry-exporter-http-transport
-    opentelemetry-exporter-otlp-common opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http
-    opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions opentelemetry_api
-    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common
-    opentelemetry_exporter_otlp_proto_http opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions
-    orjson ossaudiodev packaging pathspec pip pipes platformdirs pluggy pre-commit pre_commit prn prometheus-client
-    prometheus_client prompt-toolkit prompt_toolkit protobuf psycopg psycopg-binary psycopg_binary pwdlib py
-    py-partiql-parser py_partiql_parser pyasn1 pyasn1-modules pyasn1_modules pycparser pygments pymongo pymysql
-    pyopenssl pyotp pytest pytest-cov pytest-xdist pytest_cov pytest_xdist python python-dateutil python-discovery
-    python-dotenv python_dateutil python_discovery python_dotenv pywin32 pyyaml redis requests responses ruff s3transfer
-    segno sentry-sdk sentry_sdk setuptools site-packages six smtpd sndhdr sortedcontainers soupsieve spwd sqlalchemy
-    structlog sunau telnetlib test tomli trustme typing-extensions typing_extensions tzdata tzlocal urllib3 uu uv uvx
-    venv vine virtualenv wcwidth webauthn werkzeug wheel wrapt wtforms xdist xdrlib xmltodict yaml
+    ast-serialize ast_serialize async-timeout async_timeout asynchat asyncore attr attrs audioop aux babel
+    beautifulsoup4 billiard blinker boto3 botocore bs4 bson build cachetools cassandra cassandra-driver cassandra_driver
+    cbor2 celery certifi cffi cfgv cgi cgitb charset-normalizer charset_normalizer chunk click click-didyoumean
+    click-plugins click-repl click_didyoumean click_plugins click_repl colorama com1 com2 com3 com4 com5 com6 com7 com8
+    com9 compression con coverage crypt cryptography dateutil deprecated dist distlib distutils dns dnspython docker
+    dotenv exceptiongroup execnet fakeredis filelock flask flask-alembic flask-cors flask-sqlalchemy-lite
+    flask-swagger-ui flask-wtf flask_alembic flask_cors flask_sqlalchemy_lite flask_swagger_ui flask_wtf flit flit-core
+    flit_core geomet google googleapis-common-protos googleapis_common_protos granian greenlet gridfs gunicorn identify
+    idna imghdr imp importlib-metadata importlib_metadata iniconfig inspect2 itsdangerous jinja2 jmespath joserfc
+    jsonschema jsonschema-specifications jsonschema_specifications kombu lib2to3 librt lpt1 lpt2 lpt3 lpt4 lpt5 lpt6
+    lpt7 lpt8 lpt9 lupa mailcap mako markupsafe moto msgspec msilib mypy mypy-boto3-dynamodb mypy-extensions
+    mypy_boto3_dynamodb mypy_extensions mypyc neosqlite nis nntplib node_modules nodeenv nul nx-27017 nx_27017
+    opentelemetry opentelemetry-api opentelemetry-exporter-http-transport opentelemetry-exporter-otlp-common
+    opentelemetry-exporter-otlp-proto-common opentelemetry-exporter-otlp-proto-http opentelemetry-proto
+    opentelemetry-sdk opentelemetry-semantic-conventions opentelemetry_api opentelemetry_exporter_http_transport
+    opentelemetry_exporter_otlp_common opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
+    opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson ossaudiodev packaging pathspec pip
+    pipes platformdirs pluggy pre-commit pre_commit prn prometheus-client prometheus_client prompt-toolkit
+    prompt_toolkit protobuf psycopg psycopg-binary psycopg_binary pwdlib py py-partiql-parser py_partiql_parser pyasn1
+    pyasn1-modules pyasn1_modules pycparser pygments pymongo pymysql pyopenssl pyotp pytest pytest-cov pytest-xdist
+    pytest_cov pytest_xdist python python-dateutil python-discovery python-dotenv python_dateutil python_discovery
+    python_dotenv pywin32 pyyaml redis referencing requests responses rpds rpds-py rpds_py ruff s3transfer segno
+    sentry-sdk sentry_sdk setuptools site-packages six smtpd sndhdr sortedcontainers soupsieve spwd sqlalchemy structlog
+    sunau telnetlib test tomli trustme typing-extensions typing_extensions tzdata tzlocal urllib3 uu uv uvx venv vine
+    virtualenv wcwidth webauthn werkzeug wheel wrapt wtforms xdist xdrlib xmltodict yaml
     """.split()
 )
 # https://www.unicode.org/reports/tr9/: they make text look like another one.

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from manifest import TREE, is_left_by_tools
 
-#: Werkzeug's documentation tells of it: https://werkzeug.palletsprojects.com/en/stable/local/
-DOCUMENTED = {"_get_current_object"}
+#: Their documentation tells of them: https://werkzeug.palletsprojects.com/en/stable/local/,
+#: https://docs.python.org/3/library/enum.html#supported-sunder-names
+DOCUMENTED = {"_get_current_object", "_name_", "_value_"}
 
 
 def private_names(source: str) -> Iterator[str]:

@@ -79,6 +79,38 @@ def test_views() -> None:
         assert f"{line}\n" in text
 
 
+EVIL = "__import__('os').system('touch pwned')"
+HOSTILE = {"get": {"operationId": EVIL, "summary": f'"{EVIL}"', "responses": {"200": {"description": ""}}}}
+
+
+@pytest.mark.parametrize(
+    "contract",
+    [
+        {"info": {"title": f'"""\n{EVIL}\n"""'}, "paths": {"/a": HOSTILE}},
+        {"info": {"title": "\\"}, "paths": {f'/a")\n{EVIL}\n("': HOSTILE, "/b\\": {"get": {"responses": {}}}}},
+        {"info": {}, "paths": {f'/api/v1"+{EVIL}+"/a': HOSTILE}},
+    ],
+)
+def test_no_text_becomes_code(contract: Any) -> None:
+    stubs.check_code(stubs.views(contract, "shop"))
+
+
+def test_names_that_would_be_code() -> None:
+    answer = {"200": {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{EVIL}"}}}}}
+    refused = {"info": {}, "paths": {"/a": {"get": {"responses": answer}}}}
+    for schemas in ({}, {EVIL: {}}, {"A\nimport os": {}}):
+        with pytest.raises(click.ClickException, match="needs a name as classes have"):
+            stubs.views({**refused, "components": {"schemas": schemas}}, "shop")
+    with pytest.raises(click.ClickException, match="needs a name"):
+        stubs.views({**CONTRACT, "components": {"schemas": {"Line\nimport os": {}}}}, "shop")
+
+
+@pytest.mark.parametrize("code", [EVIL, "import os", "from os import system", "x: print(1)", "@f()\nclass A: ..."])
+def test_code_that_declares_nothing(code: str) -> None:
+    with pytest.raises(click.ClickException, match="names that are no names"):
+        stubs.check_code(code)
+
+
 def test_views_below_the_prefix() -> None:
     paths = {f"/api/v1{path}": item for path, item in CONTRACT["paths"].items()}
     text = stubs.views({**CONTRACT, "paths": paths}, "shop")

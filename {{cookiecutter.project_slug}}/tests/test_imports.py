@@ -20,7 +20,7 @@ import pytest
 
 #: Packages of others that may do something when they are imported. Without a line here, a warning names them.
 ALLOWED: list[str] = [
-    # "urllib3",
+    # "matplotlib",
 ]
 
 

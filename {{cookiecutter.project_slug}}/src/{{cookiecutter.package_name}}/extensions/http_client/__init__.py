@@ -1,0 +1,126 @@
+"""Other services: clients that are made from their contracts, and what every call to one has in common.
+
+``make client`` writes a package below ``clients`` from the contract of another service, an ordinary module of this
+service. All its calls go through ``peer.py``: within a deadline, again where that is safe, not at all while the other
+service is away. That it is away does not make this service unready, unless its setting ``..._REQUIRED`` is true.
+"""
+
+import re
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, current_app, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadGateway, GatewayTimeout
+
+from .errors import MalformedError, PeerError, ProblemError, UnreachableError
+from .peer import DEADLINE, EXPECTED, Answer, File, Observer, Peer, Tagged, commas, form_body, json_body, raw_body
+from .transport import transport
+
+if TYPE_CHECKING:
+    from ...core.settings import Env
+
+__all__ = [
+    "Answer",
+    "File",
+    "MalformedError",
+    "Peer",
+    "PeerError",
+    "ProblemError",
+    "Tagged",
+    "UnreachableError",
+    "call_peer",
+    "check",
+    "commas",
+    "form_body",
+    "json_body",
+    "peer",
+    "raw_body",
+    "settings",
+]
+
+URL = r"https?://(\[[\da-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
+
+
+@dataclass
+class Clients:
+    """The services that one application calls, and who observes that."""
+
+    peers: dict[str, Peer] = field(default_factory=dict)
+    observers: list[Observer] = field(default_factory=list)
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["http_client"] = Clients()
+    app.register_error_handler(PeerError, _answer)
+
+
+def settings(env: "Env", name: str, local: str, token: bool = False) -> dict[str, Any]:
+    """The settings of a client, for its ``config``.
+
+    :param local: where the service is in development.
+    :param token: whether there are operations that ask who calls.
+    """
+    prefix = name.upper()
+    example = f"Must be a URL without a password, such as {local}"
+    url = env.text(f"{prefix}_URL", "" if env.production else local, pattern=URL, hint=example)
+    try:
+        valid = bool(url) and urlsplit(url).port != 0
+    except ValueError:  # The port is out of range, or the address is none.
+        valid = False
+    if not valid:
+        env.refuse(f"{prefix}_URL", example)
+    secret = {f"{prefix}_TOKEN": env.text(f"{prefix}_TOKEN", "", pattern=r"[!-~]*", hint="Must be one word.")}
+    return {
+        f"{prefix}_URL": url if valid else local,
+        # Seconds of a call, all its attempts included.
+        f"{prefix}_TIMEOUT": env.number(f"{prefix}_TIMEOUT", 2.0, minimum=0.01, maximum=600),
+        f"{prefix}_REQUIRED": env.flag(f"{prefix}_REQUIRED", False),
+    } | (secret if token else {})
+
+
+def call_peer(app: Flask, name: str, secret: tuple[str, str] = ("", "")) -> None:
+    """Let an application call a service, for the ``init_app`` of its client.
+
+    :param secret: the header that says who calls, and what stands in it before the token.
+    """
+    clients: Clients = app.extensions["http_client"]
+    if not clients.peers:
+        app.before_request(_expect)
+        # Views do not catch what they cannot cure: any of them may answer so.
+        app.extensions.get("api_errors", set()).update({502, 504})
+    prefix, (header, scheme) = name.upper(), secret
+    url, token = app.config[f"{prefix}_URL"], app.config.get(f"{prefix}_TOKEN", "")
+    send = transport(name, url, app.config["WEB_THREADS"])
+    said = (header, f"{scheme}{token}" if token else "")
+    clients.peers[name] = Peer(name, url, app.config[f"{prefix}_TIMEOUT"], send, clients.observers, said)
+
+
+def peer(name: str) -> Peer:
+    """A service that this application calls."""
+    found: Peer = current_app.extensions["http_client"].peers[name]
+    return found
+
+
+def check(name: str) -> None:
+    """Raise while a service does not answer that has to, for the ``ready`` of its client."""
+    if current_app.config[f"{name.upper()}_REQUIRED"]:
+        peer(name).ready()
+
+
+def _expect() -> None:
+    """Note until when the caller of this service waits for an answer: no call of ours has to take longer."""
+    if re.fullmatch(r"\d{1,7}", given := request.headers.get(DEADLINE, "")):
+        request.environ[EXPECTED] = monotonic() + int(given) / 1000
+
+
+def _answer(error: PeerError) -> ResponseReturnValue:
+    """Answer for a view that did not: what another service did is not a bug of this one."""
+    structlog.get_logger().warning("peer_failed", peer=error.peer, reason=str(error))
+    kind: Any = GatewayTimeout if error.code == 504 else BadGateway
+    told = kind(f"The service {error.peer}, which this one needs, {'was too slow' if error.code == 504 else 'failed'}.")
+    told.members = {"peer": error.peer}
+    return current_app.handle_http_exception(told)

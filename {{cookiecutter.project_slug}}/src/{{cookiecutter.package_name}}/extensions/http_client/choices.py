@@ -1,0 +1,28 @@
+"""Lists of values that may grow: a newer service answers values of which its client does not know."""
+
+from enum import IntEnum, StrEnum
+from typing import Self
+
+
+class Choice(StrEnum):
+    """A text of a list. One that is not in the list is kept, and is equal to its text."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        made = str.__new__(cls, value)
+        made._name_, made._value_ = "", value
+        return made
+
+
+class Number(IntEnum):
+    """A number of a list. One that is not in the list is kept, and is equal to its number."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, int):
+            return None
+        made = int.__new__(cls, value)
+        made._name_, made._value_ = "", value
+        return made

@@ -1,0 +1,38 @@
+"""The calls to other services, for Prometheus: how many, how long they take, and who is left alone."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from flask import Flask
+
+from ..metrics import BUCKETS, measure
+from . import PeerError
+
+
+def init_app(app: Flask) -> None:
+    from prometheus_client import Counter, Gauge, Histogram
+
+    registry, clients = app.extensions["metrics"], app.extensions["http_client"]
+    calls = Counter(
+        "peer_calls", "Calls; status 0 is no answer.", ["peer", "method", "route", "status"], registry=registry
+    )
+    name, told = "peer_call_duration_seconds", "Seconds until a service had answered, all attempts included."
+    durations = Histogram(name, told, ["peer", "method", "route"], registry=registry, buckets=BUCKETS)
+    told = "Processes that leave a service alone, because it has failed."
+    alone = Gauge("peer_left_alone", told, ["peer"], registry=registry, multiprocess_mode="livesum")
+
+    def begin(peer: str, method: str, route: str, headers: dict[str, str]) -> Callable[[int, PeerError | None], None]:
+        started = perf_counter()
+
+        def end(status: int, error: PeerError | None) -> None:
+            durations.labels(peer, method, route).observe(perf_counter() - started)
+            calls.labels(peer, method, route, status).inc()
+
+        return end
+
+    def count() -> None:
+        for peer in clients.peers.values():
+            alone.labels(peer.name).set(peer.breaker.open)
+
+    clients.observers.append(begin)
+    measure(app, count)
