@@ -1,0 +1,453 @@
+"""A fleet of services, as one file says: which there are, what their answers have in common, and who calls whom.
+
+Usage: fleet.py sync | run | update | check | status [FILE]
+
+FILE is fleet.toml, unless told otherwise; the services are folders beside it, each a git repository of its own.
+
+sync    makes services that are missing, changes the answers of those whose answers in FILE have changed, and writes
+        clients of the services that each calls, from their contracts
+run     starts all for development, with one address for all; Ctrl-C ends them
+update  merges what has changed in the template into a branch of each, template-update, and checks it there
+check   runs `make check` in each, and names what breaks between them
+status  says how far behind the template each is, which answers differ from FILE, and what breaks between them: lines
+        that call an operation of another service whose contract no longer keeps what the client was made from
+"""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import Any, NoReturn
+
+from client import attribute
+from generate import RECORD, as_text, read
+
+TEMPLATE = Path(__file__).parent.resolve()
+#: The branch with an update of the template.
+BRANCH = "template-update"
+#: The program that compares contracts, for which the standard library is enough.
+CHANGES = TEMPLATE / "{{cookiecutter.project_slug}}/tools/api/changes.py"
+#: What is told of a service that was left alone.
+NOTHING = "as it was"
+#: Run by the Python of a service: one address for all, a prefix for each.
+GATEWAY = """
+import json, sys
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.http_proxy import ProxyMiddleware
+from werkzeug.serving import run_simple
+
+targets = {
+    f"/{name}/": {"target": url, "remove_prefix": True, "host": None, "headers": {"X-Forwarded-Prefix": f"/{name}"}}
+    for name, url in json.loads(sys.argv[2]).items()
+}
+run_simple("127.0.0.1", int(sys.argv[1]), ProxyMiddleware(NotFound(), targets), threaded=True)
+"""
+
+
+@dataclass
+class Service:
+    """One service of the fleet."""
+
+    name: str
+    folder: Path
+    answers: dict[str, str]
+    calls: list[str]
+    port: int
+
+    @property
+    def package(self) -> str:
+        return self.answers.get("package_name", self.name.replace("-", "_"))
+
+    @property
+    def contract(self) -> Path:
+        """What this service promises to those who call it."""
+        return self.folder / "openapi.json"
+
+    def recorded_of(self, peer: "Service") -> Path:
+        """What this service knows of another one that it calls."""
+        return self.folder / "src" / self.package / "clients" / peer.package / "openapi.json"
+
+    def recorded(self) -> dict[str, str]:
+        """The answers that the service has."""
+        made = read((self.folder / RECORD).read_text(encoding="utf-8"), f"{self.folder / RECORD}")
+        return {name: str(answer) for name, answer in made["context"]["cookiecutter"].items()}
+
+    def differing(self) -> dict[str, str]:
+        """The answers that the file has changed. What a preset answers is for services that are new."""
+        recorded = self.recorded()
+        return {name: text for name, text in self.answers.items() if name != "preset" and recorded.get(name) != text}
+
+
+@dataclass
+class Fleet:
+    """What the file says, the services in an order in which those that are called come first."""
+
+    services: list[Service]
+    template: str
+    port: int
+
+    def peers(self, service: Service) -> list[Service]:
+        return [peer for peer in self.services if peer.name in service.calls]
+
+    def wire(self, service: Service) -> str:
+        """Write the clients of those that a service calls, where their contracts have changed."""
+        changed = []
+        for peer in self.peers(service):
+            if not peer.contract.exists():
+                raise FailedError(f"{peer.name} has no openapi.json: answer api = true for it")
+            recorded = service.recorded_of(peer)
+            if recorded.exists() and recorded.read_bytes() == peer.contract.read_bytes():
+                continue
+            if not changed:
+                clean(service.folder)
+            program = [".venv/bin/python", "-B", str(TEMPLATE / "client.py"), "--", str(peer.contract), peer.package]
+            run(service.folder, *program)
+            changed.append(peer.name)
+        if changed:
+            if service.contract.exists():
+                run(service.folder, "make", "--silent", "openapi")
+            save(service.folder, f"Call {' and '.join(changed)} as their contracts say")
+        return f"calls {', '.join(changed)}" if changed else ""
+
+    def broken(self, service: Service) -> list[str]:
+        """The lines of a service that call an operation of another one which breaks what this service knows of it."""
+        found = []
+        for peer in self.peers(service):
+            if not (service.recorded_of(peer).exists() and peer.contract.exists()):
+                continue
+            command = [sys.executable, str(CHANGES), str(service.recorded_of(peer)), str(peer.contract)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if not done.returncode:
+                continue
+            lines = done.stdout.splitlines()
+            if not lines:  # One of them is no contract.
+                raise FailedError(last(done.stderr))
+            used = calls(service, peer)
+            for method, path, name in operations(service.recorded_of(peer)):
+                broken = [line for line in lines if re.match(rf"({method} )?{re.escape(path)}[:,]", line)]
+                for place in used.get(name, []) if broken else []:
+                    found += [f"{service.name}, {place}: {peer.name}, {line}" for line in broken]
+        return found
+
+
+def load(path: Path) -> Fleet:
+    """Read the file.
+
+    :raises SystemExit: with a line for each thing that is wrong.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        stop(f"{path}: {error}")
+    common, named, first = told.pop("answers", {}), told.pop("services", {}), told.pop("first_port", 8000)
+    template = told.pop("template", str(TEMPLATE))
+    problems = [
+        f"{name}: there is no such setting; there are answers, first_port, services, template." for name in told
+    ]
+    if not (isinstance(first, int) and isinstance(named, dict) and named):
+        stop(f"{path} names no services: write [services.orders], and a number as first_port.")
+    services: list[Service] = []
+    for number, (name, said) in enumerate(named.items()):
+        if not isinstance(said, dict):
+            stop(f"services.{name} is a table: write [services.{name}].")
+        answers, calls, port = said.pop("answers", {}), said.pop("calls", []), said.pop("port", first + 1 + number)
+        if not (isinstance(answers, dict) and isinstance(calls, list) and isinstance(port, int)):
+            at = f"services.{name}"
+            stop(f"{at}.calls is a list of names, {at}.answers a table, {at}.port a number.")
+        problems += [f"services.{name}.{word}: there are answers, calls and port." for word in said]
+        problems += [f"{name} calls {peer}, which is no service of this fleet." for peer in calls if peer not in named]
+        try:
+            of_callers = {"http_client": "yes"} if calls else {}
+            given = as_text({"project_name": name.replace("-", " ").capitalize()} | of_callers | common | answers)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        if (slug := given.setdefault("project_slug", name)) != name:
+            problems.append(f"{name}: its project_slug is {slug}: call the service that.")
+        services.append(Service(name, path.resolve().parent / name, given, calls, port))
+    for one, word in ((lambda each: each.package, "package"), (lambda each: each.port, "port")):
+        problems += same(services, one, word)
+    if problems:
+        stop(*problems)
+    try:
+        order = [*TopologicalSorter({each.name: each.calls for each in services}).static_order()]
+    except CycleError as error:
+        stop(f"These services call each other: {' -> '.join(reversed(error.args[1]))}")
+    return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first)
+
+
+def operations(contract: Path) -> Iterator[tuple[str, str, str]]:
+    """The operations of a contract: the method, the path, and what clients call it."""
+    for path, item in json.loads(contract.read_text(encoding="utf-8"))["paths"].items():
+        for method, operation in item.items():
+            if isinstance(operation, dict):
+                yield method.upper(), path, attribute(operation.get("operationId") or f"{method} {path}")
+
+
+def calls(service: Service, peer: Service) -> dict[str, list[str]]:
+    """Where a service calls another one: files and lines by the names of attributes, in modules that import its client."""
+    found: dict[str, list[str]] = {}
+    package = service.folder / "src" / service.package
+    for file in sorted(package.rglob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        if not re.search(rf"\bclients(\.| import .*\b){peer.package}\b", source) or file.is_relative_to(
+            package / "clients"
+        ):
+            continue
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute):
+                place = f"{file.relative_to(service.folder)}:{node.lineno}"
+                found.setdefault(node.attr.removeprefix("each_"), []).append(place)
+    return found
+
+
+def same(services: list[Service], value: Callable[[Service], object], word: str) -> Iterable[str]:
+    """Name services that have the same of something."""
+    found: dict[object, list[str]] = {}
+    for service in services:
+        found.setdefault(value(service), []).append(service.name)
+    return [f"{' and '.join(names)} have the same {word}, {key}." for key, names in found.items() if names[1:]]
+
+
+def sync(fleet: Fleet) -> int:
+    """Make the services what the file says, two at a time."""
+    results = each(fleet.services, lambda service: make(service, fleet.template))
+    made = {name for done, name, _ in results if done}
+    # One by one: what a service calls may change what it answers, and so the clients of those that call it.
+    wired = each([service for service in fleet.services if service.name in made], fleet.wire, at_once=1)
+    told = {name: (done, text) for done, name, text in wired}
+    for number, (_, name, text) in enumerate(results):
+        if name in told and told[name][1]:
+            done, more = told[name]
+            results[number] = done, name, more if text == NOTHING or not done else f"{text}, {more}"
+    table(["service", "sync"], results)
+    return any(not done for done, *_ in results)
+
+
+def make(service: Service, template: str) -> str:
+    """Make a service, or change its answers, and write what the first `make` writes."""
+    told = []
+    if not service.folder.exists():
+        with TemporaryDirectory(dir=service.folder.parent, prefix=".making-") as folder:
+            answers = Path(folder, "answers.json")
+            answers.write_text(json.dumps(service.answers), encoding="utf-8")
+            program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", template, "--output-dir", folder]
+            run(Path(folder), *program, str(answers))
+            made = Path(folder, service.name)
+            run(made, "git", "init", "--quiet", "-b", "main")
+            save(made, "As generated")
+            made.rename(service.folder)
+        told.append("made")
+    elif differing := service.differing():
+        clean(service.folder)
+        run(service.folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), ANSWERS=json.dumps(differing))
+        save(service.folder, f"Change answers: {', '.join(differing)}")
+        told.append(f"changed {', '.join(differing)}")
+    if told or not (service.folder / ".venv/ready").exists():
+        clean(service.folder)
+        # What the first `make` writes: exact versions, the contract, the first migration.
+        run(service.folder, "make", "--silent", "test", "ARGS=--version")
+        save(service.folder, "What the first make writes")
+    return ", ".join(told) or NOTHING
+
+
+def start(fleet: Fleet) -> int:
+    """Start all; the status is that of the first that ends by itself."""
+    urls = {service.name: f"http://127.0.0.1:{service.port}" for service in fleet.services}
+    trusting = {"TRUSTED_PROXIES": "1", "TRUSTED_PROXY_HEADERS": "prefix", "PROXY_STRIPS_UNDERSCORES": "true"}
+    processes = {}
+    stopped = False
+
+    def end(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    try:
+        for service in fleet.services:
+            peers = {f"{peer.package.upper()}_URL": urls[peer.name] for peer in fleet.peers(service)}
+            environment = outer() | trusting | peers
+            command = ["make", "--silent", "run", f"PORT={service.port}"]
+            processes[service.name] = subprocess.Popen(
+                command, cwd=service.folder, env=environment, start_new_session=True
+            )
+        python = fleet.services[0].folder.resolve() / ".venv/bin/python"
+        command = [str(python), "-c", GATEWAY, str(fleet.port), json.dumps(urls)]
+        processes["the gateway"] = subprocess.Popen(command, env=outer(), start_new_session=True)
+        for name, url in urls.items():
+            print(f"{name}: http://127.0.0.1:{fleet.port}/{name}/, {url}", flush=True)
+        while not stopped:
+            for name, process in processes.items():
+                if process.poll() is not None:
+                    print(f"{name} has ended with status {process.returncode}: the others are stopped.")
+                    return 1
+            sleep(0.2)
+        return 0
+    finally:
+        for process in processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in processes.values():
+            process.wait(30)
+
+
+def update(fleet: Fleet) -> int:
+    results = each(fleet.services, merge)
+    table(["service", "update"], results)
+    return any(not done for done, *_ in results)
+
+
+def merge(service: Service) -> str:
+    """Merge the template into a branch, and check it there. The branch that was checked out is left as it was."""
+    folder = service.folder
+    branch = git(folder, "branch", "--show-current")
+    if git(folder, "branch", "--list", BRANCH):
+        raise FailedError(f"it has a branch {BRANCH}: merge it, or delete it")
+    git(folder, "switch", "--quiet", "--create", BRANCH)
+    try:
+        told = run(folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE))
+        if "nothing to update" in told:
+            return "up to date"
+        files = len(git(folder, "diff", "--cached", "--name-only").splitlines())
+        run(folder, "make", "--silent", "check")
+        save(folder, "Take over changes of the template")
+        return f"{files} files on {BRANCH}, checked"
+    except FailedError:
+        git(folder, "reset", "--hard", "--quiet")
+        raise
+    finally:
+        kept = git(folder, "rev-parse", branch) != git(folder, "rev-parse", BRANCH)
+        git(folder, "switch", "--quiet", branch)
+        if not kept:
+            git(folder, "branch", "--quiet", "--delete", BRANCH)
+
+
+def check(fleet: Fleet) -> int:
+    results = each(fleet.services, lambda service: last(run(service.folder, "make", "--silent", "check")))
+    table(["service", "check"], results)
+    return tell_broken(fleet) or any(not done for done, *_ in results)
+
+
+def tell_broken(fleet: Fleet) -> bool:
+    """Name what services use of others that no longer keep what they have promised."""
+    broken = [line for service in fleet.services for line in fleet.broken(service)]
+    print(*broken, sep="\n", end="\n" if broken else "")
+    return bool(broken)
+
+
+def status(fleet: Fleet) -> int:
+    """Say of each how far it is behind, by its last commit; nothing is changed."""
+
+    def tell(service: Service) -> tuple[str, ...]:
+        if not service.folder.exists():
+            return "not made", "", ""
+        command = [sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), "--check=json"]
+        done = subprocess.run(command, cwd=service.folder, env=outer(), capture_output=True, text=True, check=False)
+        if done.returncode > 2:
+            raise FailedError(last(done.stderr))
+        report = json.loads(done.stdout)
+        behind = f"{report['behind']} commits, {len(report['files'])} files" if report["files"] else "up to date"
+        return behind, ", ".join(service.differing()) or "as in the file", ", ".join(report["conflicts"]) or "none"
+
+    results = each(fleet.services, tell)
+    table(["service", "behind", "answers", "conflicts"], results)
+    return tell_broken(fleet) or any(not done for done, *_ in results)
+
+
+class FailedError(Exception):
+    """A command failed in a service: a line about it, and all that it printed."""
+
+    def __init__(self, line: str, output: str = "") -> None:
+        super().__init__(line)
+        self.output = output
+
+
+def each(services: list[Service], work: Callable[[Service], Any], at_once: int = 2) -> list[tuple[bool, str, Any]]:
+    """Do the work in all services, and return of each whether it was done, its name, and what it told."""
+
+    def one(service: Service) -> tuple[bool, str, Any]:
+        try:
+            return True, service.name, work(service)
+        except FailedError as error:
+            log = service.folder.with_name(f"{service.name}.log")
+            log.write_text(error.output, encoding="utf-8")
+            return False, service.name, f"FAILED, see {log.name}: {error}"
+        except (OSError, ValueError) as error:
+            return False, service.name, f"FAILED: {error}"
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return [*pool.map(one, services)]
+
+
+def table(heads: list[str], results: list[tuple[bool, str, Any]]) -> None:
+    rows = [heads, *([name, *([told] if isinstance(told, str) else told)] for _, name, told in results)]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(heads))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
+
+
+def outer() -> dict[str, str]:
+    """The environment without what git and make tell the programs that they start."""
+    return {name: value for name, value in os.environ.items() if not re.match("GIT_(DIR|INDEX|WORK)|MAKE|MFLAGS", name)}
+
+
+def run(folder: Path, *command: str, **variables: str) -> str:
+    """Run a command and return what it prints.
+
+    :raises FailedError: with the last line that it prints, if its status is not 0.
+    """
+    done = subprocess.run(command, cwd=folder, env=outer() | variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        told = done.stdout + done.stderr
+        raise FailedError(f"{' '.join(Path(word).name for word in command[:3])}: {last(told)}", told)
+    return done.stdout
+
+
+def last(text: str) -> str:
+    """The last line that says something; what make adds to a failure says nothing."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("make")]
+    return lines[-1].strip("= ") if lines else ""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return run(folder, "git", *arguments).strip()
+
+
+def clean(folder: Path) -> None:
+    """Refuse to commit what somebody works on."""
+    if git(folder, "status", "--porcelain"):
+        raise FailedError("it has changes that are not committed: commit or stash them first")
+
+
+def save(folder: Path, message: str) -> None:
+    git(folder, "add", "--all")
+    if git(folder, "status", "--porcelain"):
+        git(folder, "commit", "--quiet", "--message", message)
+
+
+def stop(*lines: str) -> NoReturn:
+    print(*lines, sep="\n", file=sys.stderr)
+    sys.exit(2)
+
+
+def main() -> int:
+    commands = {"sync": sync, "run": start, "update": update, "check": check, "status": status}
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in commands:
+        stop(str(__doc__).split("\n\n")[1])
+    return int(commands[sys.argv[1]](load(Path(*sys.argv[2:] or ["fleet.toml"]))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
