@@ -125,6 +125,7 @@ def use_a_client(folder: Path) -> None:
     main = folder / "front/src/front/blueprints/main.py"
     imports = "\nfrom ..clients.orders import orders, schemas\n\nbp ="
     main.write_text(main.read_text().replace("\n\nbp =", imports, 1) + VIEW)
+    run("make", "--silent", "format", cwd=folder / "front")
     save(folder / "front")
 
 
