@@ -220,15 +220,15 @@ def test_production_refuses_to_count_in_each_process(
     production: dict[str, str],
     config: dict[str, str],
 ) -> None:
-    def serve(**more: str) -> None:
+    def start(**more: str) -> None:
         app = probe("extensions.rate_limit", **production, **config, **more)
         if not config:
             limited(app, rate_limit, "/search", "1/day")
         package.core.server.serving.send(app)
 
     with pytest.raises(package.core.settings.ConfigError, match="RATE_LIMIT_PER_PROCESS: "):
-        serve()
-    serve(RATE_LIMIT_PER_PROCESS="true")
+        start()
+    start(RATE_LIMIT_PER_PROCESS="true")
 
 
 def test_production_without_limits_starts(
