@@ -1,4 +1,4 @@
-"""What it costs to know who asks, and from where, in process: tokens and CORS, configured and not, beside Flask-CORS."""
+"""What it costs to know who asks, and from where, in process: tokens, OpenID Connect and CORS, configured and not, beside Flask-CORS."""
 
 import os
 import subprocess
@@ -33,6 +33,7 @@ CASES = {
     (SQLITE, "POST token"): "the same with a token, POST, SQLite",
     (POSTGRESQL, "GET token"): "the same with a token, GET, PostgreSQL",
     (POSTGRESQL, "POST token"): "the same with a token, POST, PostgreSQL",
+    (SQLITE, "GET oidc"): "the same with an access token of a provider, ES256",
     (SQLITE, "GET open page"): "asked by a page, CORS_ORIGINS unset",
     (NAMED, "GET open"): "asked by nobody's page, CORS_ORIGINS set",
     (NAMED, "GET open page"): "asked by a page, CORS_ORIGINS set",
@@ -63,7 +64,7 @@ def cost(process: "subprocess.Popen[str]", case: str, count: int = REQUESTS) -> 
 
 def main() -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
-    source = make("access", api="yes", sql="postgresql", tokens="yes", cors="yes") / "src"
+    source = make("access", api="yes", sql="postgresql", tokens="yes", cors="yes", oidc="yes") / "src"
     settings = {"APP_ENV": "testing", "PYTHONPATH": str(source)}
     with tempfile.TemporaryDirectory() as folder, postgresql() as url:
         files = {name: f"sqlite:///{os.path.join(folder, name.split()[0])}" for name in (SQLITE, NAMED)}  # noqa: PTH118

@@ -54,8 +54,9 @@ def test_origins_that_nobody_named_cost_nothing(bake: Any) -> None:
     assert count(bake(api="yes", cors="yes").path) == count(bake(api="yes").path)
 
 
-def test_operations_that_ask_for_no_token_cost_what_they_did(bake: Any) -> None:
-    assert count(bake(api="yes", sql="sqlite", tokens="yes").path) == count(bake(api="yes", sql="sqlite").path)
+@pytest.mark.parametrize("option", ["tokens", "oidc"])
+def test_operations_that_ask_for_no_token_cost_what_they_did(option: str, bake: Any) -> None:
+    assert count(bake(api="yes", sql="sqlite", **{option: "yes"}).path) == count(bake(api="yes", sql="sqlite").path)
 
 
 @pytest.mark.parametrize("option", ["cache", "rate_limit"])

@@ -12,12 +12,11 @@ from time import process_time
 
 ORIGIN = "https://www.example.com"
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-TOKEN = ""
+#: By the operations that are asked with them.
+TOKENS = {}
 
 
 def service():
-    global TOKEN  # noqa: PLW0603
-
     from flask_service import create_app
     from flask_service.extensions.api.contract import operation
     from flask_service.extensions.api.security import scheme
@@ -30,11 +29,17 @@ def service():
 
     app = create_app()
     scheme(app, "login", {"type": "http", "scheme": "bearer"}).append(lambda: 1)
-    for name, asked in {"open": {}, "reader": {"security": "login"}, "token": {"scopes": ["read"]}}.items():
+    for name, asked in {
+        "open": {},
+        "reader": {"security": "login"},
+        "token": {"scopes": ["read"]},
+        "oidc": {"scopes": ["read"]},
+    }.items():
         app.add_url_rule(f"/api/v1/{name}", name, operation(**asked)(answer), methods=["GET", "POST"])
     with app.app_context():
         Base.metadata.create_all(db.engine)
-        TOKEN, row = new("bench", ["read"], 1)
+        TOKENS["token"], row = new("bench", ["read"], 1)
+        TOKENS["oidc"] = app.extensions["oidc"].sign("bench", "read")
         db.session.add(row)
         db.session.commit()
     return app
@@ -63,7 +68,7 @@ def environment(case):
     environ |= {"wsgi.input": BytesIO(), "wsgi.errors": sys.stderr, "REMOTE_ADDR": "127.0.0.1", "SCRIPT_NAME": ""}
     environ |= {"HTTP_ORIGIN": ORIGIN} if "page" in name else {}
     environ |= {"HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PATCH"} if method == "OPTIONS" else {}
-    return environ | ({"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"} if "token" in name else {})
+    return environ | ({"HTTP_AUTHORIZATION": f"Bearer {TOKENS[name]}"} if name in TOKENS else {})
 
 
 def ask(app, environ):
