@@ -201,9 +201,8 @@ def calls(service: Service, peer: Service) -> dict[str, list[str]]:
     package = service.folder / "src" / service.package
     for file in sorted(package.rglob("*.py")):
         source = file.read_text(encoding="utf-8")
-        if not re.search(rf"\bclients(\.| import .*\b){peer.package}\b", source) or file.is_relative_to(
-            package / "clients"
-        ):
+        imported = re.search(rf"\bclients(\.| import .*\b){peer.package}\b", source)
+        if not imported or file.is_relative_to(package / "clients"):
             continue
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Attribute):

@@ -76,7 +76,7 @@ def take_pages() -> None:
         service = Owned(generate(Path(folder, "out"), **answers), Path(folder, "service"))
         service.command("db", "upgrade")
         command = ["sh", "-c", f"SITE_URL=http://localhost:$PORT exec {sys.executable} -m orders serve"]
-        settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent), "WEB_WORKERS": "1"}
+        settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent)}
         with serving(service.folder, Path(folder, "log"), command, **settings) as server:
             site = server.url.replace("127.0.0.1", "localhost")
             with browser() as driver:

@@ -45,7 +45,7 @@ def site(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_
     service.command("db", "upgrade")
     # For a browser, localhost is as good as TLS.
     command = ["sh", "-c", f"SITE_URL=http://localhost:$PORT exec {sys.executable} -m {service.package.name} serve"]
-    settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent), "WEB_WORKERS": "2"}
+    settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent)}
     with serving(service.folder, folder / "log", command, **settings) as server:
         yield server
 

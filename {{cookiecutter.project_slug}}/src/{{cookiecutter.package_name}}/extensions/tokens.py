@@ -22,7 +22,7 @@ from flask.cli import AppGroup
 from sqlalchemy.orm import Mapped, mapped_column
 from structlog.contextvars import bind_contextvars
 
-from .api.bearer import Caller, readers
+from .api.bearer import Caller, known_scopes, readers
 from .sqlalchemy import Base, UTCDateTime, db
 
 if TYPE_CHECKING:
@@ -114,11 +114,6 @@ def new(name: str, scopes: list[str], days: int) -> tuple[str, Token]:
         digest=digest(token), name=name, scopes=" ".join(scopes), created=now, expires=now + timedelta(days=days)
     )
     return token, row
-
-
-def known_scopes(app: Flask) -> set[str]:
-    """What the operations ask for."""
-    return {scope for view in app.view_functions.values() for scope in getattr(view, "scopes", ())}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from flask import Flask, request
 
 
 def test_each_token_has_requests_of_its_own(probe: Callable[..., Flask], package: ModuleType) -> None:
-    app = probe("extensions.api", "extensions.rate_limit", "extensions.rate_limit.bearer")
+    app = probe("extensions.api", "extensions.rate_limit", "extensions.rate_limit.api")
     bearer = import_module(".extensions.api.bearer", package.__name__)
     operation: Any = import_module(".extensions.api.contract", package.__name__).operation
     limits = import_module(".extensions.rate_limit", package.__name__)

@@ -44,6 +44,11 @@ def readers(app: Flask) -> list[Reader]:
     return known
 
 
+def known_scopes(app: Flask) -> set[str]:
+    """What the operations ask for."""
+    return {scope for view in app.view_functions.values() for scope in getattr(view, "scopes", ())}
+
+
 def read() -> Caller | None:
     """The caller, by the header Authorization alone: addresses are logged. 401 for a token that nobody knows."""
     sent = request.authorization

@@ -1,0 +1,19 @@
+"""Counters for Prometheus, of what the options here tell their observers."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from flask import Flask
+
+
+def counter(app: Flask, name: str, text: str, label: str) -> Callable[[str, str], None]:
+    """Make a counter by a label and a result, and return what counts one of each."""
+    from prometheus_client import Counter
+
+    counted = Counter(name, text, [label, "result"], registry=app.extensions["metrics"])
+
+    @lru_cache(1000)  # ``labels`` is the expensive part of counting.
+    def of(value: str, result: str) -> Callable[[], None]:
+        return counted.labels(value, result).inc
+
+    return lambda value, result: of(value, result)()
