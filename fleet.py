@@ -116,7 +116,7 @@ class Fleet:
             changed.append(peer.name)
         if changed:
             if service.contract.exists():
-                run(service.folder, "make", "--silent", "openapi")
+                run(service.folder, "make", "--silent", "openapi", CI="")
             save(service.folder, f"Call {' and '.join(changed)} as their contracts say")
         return f"calls {', '.join(changed)}" if changed else ""
 
@@ -255,8 +255,8 @@ def make(service: Service, template: str) -> str:
         told.append(f"changed {', '.join(differing)}")
     if told or not (service.folder / ".venv/ready").exists():
         clean(service.folder)
-        # What the first `make` writes: exact versions, the contract, the first migration.
-        run(service.folder, "make", "--silent", "test", "ARGS=--version")
+        # What the first `make` writes: exact versions, the contract, the first migration. CI itself writes none of them.
+        run(service.folder, "make", "--silent", "test", "ARGS=--version", CI="")
         save(service.folder, "What the first make writes")
     return ", ".join(told) or NOTHING
 
@@ -320,7 +320,7 @@ def merge(service: Service) -> str:
         if "nothing to update" in told:
             return "up to date"
         files = len(git(folder, "diff", "--cached", "--name-only").splitlines())
-        run(folder, "make", "--silent", "check")
+        run(folder, "make", "--silent", "check", CI="")  # It writes exact versions too.
         save(folder, "Take over changes of the template")
         return f"{files} files on {BRANCH}, checked"
     except FailedError:

@@ -16,7 +16,10 @@ class Owned:
 
     def __init__(self, made: Service, folder: Path, site: Path | None = None) -> None:
         """:param site: a folder with packages of others."""
-        shutil.copytree(made.path, folder)
+        for name, text in made.texts.items():  # Other tests may have worked in the folder of the service.
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(text.encode())
+            shutil.copymode(made.path / name, folder / name)
         (self.package,) = (folder / "src").iterdir()
         self.folder = folder
         self.path = [str(site)] if site else []
