@@ -349,7 +349,6 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: 
 TOGETHER = [
     *(pytest.param(name, EDITS[2:], False, id=f"{name}-all") for name in SERVICES if name != "full"),
     pytest.param("full", [no_main, *EDITS[3:]], True, id="full-all"),
-    pytest.param("full", [login], False, id="full-login"),
     *(pytest.param("gunicorn", [edit], False, id=f"gunicorn-{edit.__name__}") for edit in EDITS[:2]),
 ]
 #: Of all of core and extensions, percent of the lines and branches that run in the tests of ``full``.

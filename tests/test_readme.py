@@ -90,9 +90,19 @@ def test_make_run_starts_a_service_to_try(clone: Path, tmp_path: Path) -> None:
     assert server.url in printed
 
 
+#: The presets in which every option of the others is: what they test is tested in these. ``make prove`` does all.
+WHOLE = ["minimal", "api", "full"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("preset", "check"),
+    [
+        *((preset, ["check"] if preset in WHOLE else ["lint", "types"]) for preset in PRESETS),
+        *(pytest.param(preset, ["check"], marks=pytest.mark.prove) for preset in PRESETS if preset not in WHOLE),
+    ],
+)
+def test_the_readme_of_a_service(preset: str, check: list[str], bake: Any, tmp_path: Path) -> None:
     """The route is added as written and tested; the deployment is done as written and serves."""
     service: Path = bake(preset=preset, project_name="Orders").path
     text = (service / "README.md").read_text()
@@ -101,7 +111,7 @@ def test_the_readme_of_a_service(preset: str, bake: Any, tmp_path: Path) -> None
         module.write(f"\n\n{route}")
     with (service / "tests/blueprints/test_main.py").open("a") as module:
         module.write(f"\n\n{test}")
-    run(service, "make", "check")
+    run(service, "make", *check)
     assert "test_hello" in run(service, "make", "test", "ARGS=-v tests/blueprints/test_main.py")
 
     deploy = next(block for block in blocks(text) if "pip install" in block)
