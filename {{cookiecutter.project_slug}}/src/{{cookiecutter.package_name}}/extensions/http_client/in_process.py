@@ -1,0 +1,87 @@
+"""Another service in this process: its package is installed beside this one, and a call needs no socket.
+
+https://peps.python.org/pep-3333/
+"""
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from importlib import import_module
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from click import ClickException
+from flask import Flask
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Response
+
+from ...core.settings import ConfigError
+from .errors import MalformedError, PeerError, UnreachableError
+from .transport import LARGEST, Send
+
+#: The packages whose applications are being made for this one.
+making: ContextVar[tuple[str, ...]] = ContextVar("making", default=())
+
+
+def application(setting: str, url: str, config: Mapping[str, Any]) -> Flask:
+    """Make the application that a setting names: ``BILLING_URL``, ``wsgi://billing``.
+
+    :param config: its settings; what is not among them, it reads from the environment.
+    :raises ConfigError: if there is no such service, or it misses a setting: it is told as this service would read it.
+    """
+    package = urlsplit(url).netloc
+    if package in making.get():
+        raise ConfigError(f"The setting {setting} leads in a circle: {package} calls this service in the same process.")
+    try:
+        create_app = import_module(package).create_app
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{setting}: Must name a service that is installed beside this one: {error}") from error
+    token = making.set((*making.get(), package))
+    try:
+        made: Flask = create_app(config)
+    except ClickException as error:
+        prefixed = re.sub(r"(?m)^( *)(?=[A-Z][A-Z0-9_]*: )", rf"\1{setting.removesuffix('URL')}", error.message)
+        raise ConfigError(prefixed) from error
+    finally:
+        making.reset(token)
+    return made
+
+
+def in_process(name: str, url: str, app: Flask) -> Send:
+    """Make what sends requests to an application. The path of the URL is where it is mounted, for its ``url_for``."""
+    prefix = urlsplit(url).path.rstrip("/")
+    host = (app.config.get("TRUSTED_HOSTS") or ["localhost"])[0].lstrip(".")
+    base = {"REMOTE_ADDR": "127.0.0.1", "wsgi.input_terminated": True}
+
+    def send(
+        method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        deadline, content = monotonic() + seconds, b""
+        asked = EnvironBuilder(
+            target.removeprefix(prefix) or "/",
+            f"http://{host}{prefix}/",
+            method=method,
+            headers=list(headers.items()),
+            data=body,
+            environ_base=base,
+            multithread=True,
+        )
+        try:
+            with Response.from_app(app, asked.get_environ()) as answer:
+                for piece in answer.iter_encoded():
+                    content += piece
+                    if monotonic() > deadline:
+                        raise UnreachableError(name, "no whole answer in time", late=True)
+                    if len(content) > LARGEST:
+                        raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
+                told: Any = answer.headers  # Which is no Mapping, and does what one does.
+                return answer.status_code, told, content
+        except PeerError:
+            raise
+        except Exception:  # noqa: BLE001 (a server logs whatever it is, and answers so)
+            structlog.get_logger().exception("in_process_failed", peer=name)
+            return 500, {}, b""
+
+    return send
