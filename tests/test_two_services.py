@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from secrets import token_hex
-from urllib.request import HTTPCookieProcessor, build_opener, urlopen
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from conftest import TEMPLATE, Service
@@ -151,8 +151,9 @@ class Pair:
         found: dict[str, object] = json.loads(orders.get(f"/bills/{title}", **{"X-Request-ID": f"for-{title}"})[1])
         return found
 
-    def tells_no_secret(self, *logs: Path) -> bool:
-        return not any(of["SECRET_KEY"] in log.read_text() for of in self.settings.values() for log in logs)
+
+def titles(server: Server, prefix: str = "") -> list[str]:
+    return [note["title"] for note in json.loads(server.get(f"{prefix}/api/v1/notes")[1])["items"]]
 
 
 def programs() -> list[str]:
@@ -162,45 +163,34 @@ def programs() -> list[str]:
 
 
 @pytest.mark.slow
-def test_services_that_are_mounted(bake: Callable[..., Service], tmp_path: Path) -> None:
-    pair = Pair(bake, tmp_path, "granian")
-    with pair.in_one_process(programs()[0], "http://127.0.0.1:1") as running:
+@pytest.mark.parametrize(("server", "program"), [("granian", 0), ("gunicorn", 1)])
+def test_services_together_and_apart(server: str, program: int, bake: Callable[..., Service], tmp_path: Path) -> None:
+    """The same code, the same databases; what differs is one setting."""
+    pair = Pair(bake, tmp_path, server)
+    with pair.in_one_process(programs()[program], "wsgi://billing/billing") as together:
         browser = build_opener(HTTPCookieProcessor())
         # Each view writes into its session, and redirects to where url_for says.
         for path, name in (("/who", "orders"), ("/billing/who", "billing")) * 5:
-            with browser.open(running.url + path) as response:
+            with browser.open(together.url + path) as response:
                 assert json.load(response) == {"service": name, "user": name}
-        assert [running.get(path)[0] for path in ("/readyz", "/billing/readyz", "/billing/nowhere")] == [200, 200, 404]
-    lines = running.log_lines()
-    assert {line["service"] for line in lines if line["event"] == "request"} == {"orders"}
-    assert [line["level_of"] for line in lines if line["event"] == "asked"] == ["info"] * 5, (
-        "billing tells warnings alone"
-    )
-    assert pair.tells_no_secret(running.log)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("server", ["granian", "gunicorn"])
-def test_services_that_call_each_other_together_and_apart(
-    server: str, bake: Callable[..., Service], tmp_path: Path
-) -> None:
-    """The same code, the same databases; what differs is one setting."""
-    pair = Pair(bake, tmp_path, server)
-    with pair.in_one_process(programs()[1], "wsgi://billing/billing") as together:
         assert pair.bills(together, "one") == {"refused": 412, "bills": ["one"]}
-        with urlopen(f"{together.url}/billing/api/v1/notes") as answer:
-            assert [note["title"] for note in json.load(answer)["items"]] == ["one"], (
-                "what is called is what is mounted"
-            )
-        assert json.loads(together.get("/api/v1/notes")[1])["items"] == [], "orders has its own"
-        assert json.loads(together.get("/who")[1])["service"] == "orders"
-    assert pair.tells_no_secret(together.log)
+        assert titles(together, "/billing") == ["one"]
+        assert titles(together) == [], "orders has notes of its own"
+        probes = ("/readyz", "/billing/readyz", "/billing/nowhere")
+        assert [together.get(path)[0] for path in probes] == [200, 200, 404]
+    lines = together.log_lines()
+    assert {line["service"] for line in lines if line["event"] == "request"} == {"orders"}
+    levels = [line["level_of"] for line in lines if line["event"] == "asked"]
+    assert levels == ["info"] * 5, "billing tells warnings alone"
+    assert not [own for own in pair.settings.values() if own["SECRET_KEY"] in together.log.read_text()]
+    if program:
+        return
     with (
         pair.serve("billing.log", "-m", "billing", **pair.settings["billing"]) as billing,
         pair.serve("orders.log", "-m", "orders", BILLING_URL=billing.url, **pair.settings["orders"]) as orders,
     ):
         assert pair.bills(orders, "two") == {"refused": 412, "bills": ["one", "two"]}
-        assert json.loads(orders.get("/api/v1/notes")[1])["items"] == []
+        assert titles(orders) == []
         billing.await_requests(3)
     told = [line for line in billing.log_lines() if line.get("request_id") == "for-two"]
     assert [(line["method"], line["status"]) for line in told] == [("POST", 201), ("PATCH", 412), ("GET", 200)]
