@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from time import sleep
 from types import ModuleType
 from typing import Any
+from wsgiref.validate import validator
 
 import click
 import pytest
@@ -109,6 +110,14 @@ def test_what_a_program_mounts_is_what_is_called(caller: Flask, peer: Any) -> No
     mounted = caller.extensions["http_client"].apps["orders"]
     mounted.config["LOG_LEVEL"] = "changed"
     assert peer.call("GET", "/notes").json(dict[str, Any])["level"] == "changed"
+
+
+def test_the_rules_of_wsgi_are_kept(caller: Flask, peer: Any, http_client: ModuleType) -> None:
+    app = caller.extensions["http_client"].apps["orders"]
+    # Werkzeug closes what is answered; the validator would raise for what is not.
+    app.wsgi_app = validator(app.wsgi_app)
+    for body in (None, http_client.json_body({})):
+        assert peer.call("POST", "/notes", body=body).status == 200
 
 
 def test_the_host_is_one_that_it_trusts(make_caller: Callable[..., Flask], orders: Any) -> None:

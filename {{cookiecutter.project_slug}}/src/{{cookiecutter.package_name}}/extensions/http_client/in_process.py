@@ -4,17 +4,18 @@ https://peps.python.org/pep-3333/
 """
 
 import re
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from importlib import import_module
+from io import BytesIO
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from click import ClickException
 from flask import Flask
-from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response
 
 from ...core.settings import ConfigError
@@ -53,23 +54,33 @@ def in_process(name: str, url: str, app: Flask) -> Send:
     """Make what sends requests to an application. The path of the URL is where it is mounted, for its ``url_for``."""
     prefix = urlsplit(url).path.rstrip("/")
     host = (app.config.get("TRUSTED_HOSTS") or ["localhost"])[0].lstrip(".")
-    base = {"REMOTE_ADDR": "127.0.0.1", "wsgi.input_terminated": True}
+    base = {
+        "SCRIPT_NAME": prefix,
+        "SERVER_NAME": host,
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": host,
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input_terminated": True,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
 
     def send(
         method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         deadline, content = monotonic() + seconds, b""
-        asked = EnvironBuilder(
-            target.removeprefix(prefix) or "/",
-            f"http://{host}{prefix}/",
-            method=method,
-            headers=list(headers.items()),
-            data=body,
-            environ_base=base,
-            multithread=True,
-        )
+        path, _, query = target.removeprefix(prefix).partition("?")
+        # By hand: with werkzeug's EnvironBuilder, a call takes half as long again.
+        environ = base | {f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()}
+        environ |= {"REQUEST_METHOD": method, "PATH_INFO": unquote(path, "latin-1") or "/", "QUERY_STRING": query}
+        environ |= {"CONTENT_TYPE": environ.pop("HTTP_CONTENT_TYPE", ""), "CONTENT_LENGTH": str(len(body or b""))}
+        environ |= {"wsgi.input": BytesIO(body or b""), "wsgi.errors": sys.stderr}
         try:
-            with Response.from_app(app, asked.get_environ()) as answer:
+            with Response.from_app(app, environ) as answer:
                 for piece in answer.iter_encoded():
                     content += piece
                     if monotonic() > deadline:
