@@ -19,7 +19,7 @@ from flask import Flask
 from werkzeug.wrappers import Response
 
 from ...core.settings import ConfigError
-from .errors import MalformedError, PeerError, UnreachableError
+from .errors import MalformedError, UnreachableError
 from .transport import LARGEST, Send
 
 #: The packages whose applications are being made for this one.
@@ -54,20 +54,10 @@ def in_process(name: str, url: str, app: Flask) -> Send:
     """Make what sends requests to an application. The path of the URL is where it is mounted, for its ``url_for``."""
     prefix = urlsplit(url).path.rstrip("/")
     host = (app.config.get("TRUSTED_HOSTS") or ["localhost"])[0].lstrip(".")
-    base = {
-        "SCRIPT_NAME": prefix,
-        "SERVER_NAME": host,
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": host,
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input_terminated": True,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
+    base: dict[str, Any] = {"SCRIPT_NAME": prefix, "HTTP_HOST": host, "SERVER_NAME": host, "SERVER_PORT": "80"}
+    base |= {"SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0)}
+    base |= {"wsgi.url_scheme": "http", "wsgi.input_terminated": True, "wsgi.run_once": False}
+    base |= {"wsgi.multithread": True, "wsgi.multiprocess": True}
 
     def send(
         method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
@@ -83,16 +73,16 @@ def in_process(name: str, url: str, app: Flask) -> Send:
             with Response.from_app(app, environ) as answer:
                 for piece in answer.iter_encoded():
                     content += piece
-                    if monotonic() > deadline:
-                        raise UnreachableError(name, "no whole answer in time", late=True)
-                    if len(content) > LARGEST:
-                        raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
-                told: Any = answer.headers  # Which is no Mapping, and does what one does.
-                return answer.status_code, told, content
-        except PeerError:
-            raise
+                    if monotonic() > deadline or len(content) > LARGEST:
+                        break
         except Exception:  # noqa: BLE001 (a server logs whatever it is, and answers so)
             structlog.get_logger().exception("in_process_failed", peer=name)
             return 500, {}, b""
+        if monotonic() > deadline:
+            raise UnreachableError(name, "no whole answer in time", late=True)
+        if len(content) > LARGEST:
+            raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
+        told: Any = answer.headers  # Which is no Mapping, and does what one does.
+        return answer.status_code, told, content
 
     return send
