@@ -113,7 +113,7 @@ def bill(title: str) -> dict[str, object]:
         return {"refused": error.status, "bills": [note.title for note in billing().each_list_notes()]}
     return {}
 """
-ANSWERS = {"api": "yes", "example": "yes", "sql": "sqlite", "http_client": "yes"}
+ANSWERS = {"api": "yes", "example": "yes", "sql": "sqlite", "http_client": "yes", "metrics": "yes"}
 
 
 class Pair:
@@ -176,6 +176,10 @@ def test_services_together_and_apart(server: str, program: int, bake: Callable[.
         assert pair.bills(together, "one") == {"refused": 412, "bills": ["one"]}
         assert titles(together, "/billing") == ["one"]
         assert titles(together) == [], "orders has notes of its own"
+        counted = re.findall(
+            r'(?m)^http_requests_total\{.*route="/who",.* (\S+)$', together.get("/metrics")[1].decode()
+        )
+        assert counted == ["10.0"], "each has counted five"
         probes = ("/readyz", "/billing/readyz", "/billing/nowhere")
         assert [together.get(path)[0] for path in probes] == [200, 200, 404]
     lines = together.log_lines()
