@@ -52,6 +52,7 @@ one.add_url_rule("/mounted", view_func=mounted)
 client = Client(DispatcherMiddleware(NotFound(), {"/one": one, "/two": two}))
 for path in "/one/work", "/two/work", "/one/mounted":
     client.get(path, headers={"X-Request-ID": path.strip("/").replace("/", "-")}).close()
+client.get("/one/secret-of-the-second").close()
 print(json.dumps([client.get(path).text for path in ("/one/who", "/two/who")]))
 """
 
