@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 532, "api": 1737, "ingest": 1901, "website": 2898, "full": 7854}
+MOST = {"minimal": 534, "api": 1739, "ingest": 1903, "website": 2900, "full": 7933}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

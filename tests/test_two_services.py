@@ -1,17 +1,22 @@
 """Two services in one process, side by side under one server: neither takes anything from the other."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from secrets import token_hex
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from conftest import TEMPLATE, Service
-from running import add, prepare, run, serving
+from manifest import start_commands
+from owned import Owned
+from running import Server, serving
+from test_readme import blocks
 
 PROGRAM = """
 import json, logging, sys
@@ -47,6 +52,7 @@ one.add_url_rule("/mounted", view_func=mounted)
 client = Client(DispatcherMiddleware(NotFound(), {"/one": one, "/two": two}))
 for path in "/one/work", "/two/work", "/one/mounted":
     client.get(path, headers={"X-Request-ID": path.strip("/").replace("/", "-")}).close()
+client.get("/one/secret-of-the-second").close()
 print(json.dumps([client.get(path).text for path in ("/one/who", "/two/who")]))
 """
 
@@ -75,6 +81,7 @@ def test_two_services_in_one_process(bake: Callable[..., Service]) -> None:
     assert "secret-of-the" not in done.stderr
 
 
+#: Of both services.
 VIEWS = """
 
 @bp.get("/who")
@@ -88,46 +95,107 @@ def who() -> ResponseReturnValue:
 def who_it_is() -> ResponseReturnValue:
     return {"service": current_app.name, "user": session.get("user", "")}
 """
+#: Of orders, which keeps notes of its own.
+CALLS = """
+from flask import Blueprint
+
+from ..clients.billing import billing, schemas
+from ..extensions.http_client import ProblemError
+
+bp = Blueprint("bills", __name__)
 
 
-@pytest.mark.parametrize("server", ["granian", "gunicorn"])
-def test_the_program_of_the_documentation(server: str, bake: Callable[..., Service], tmp_path: Path) -> None:
-    """It serves both, by the server of the first."""
-    orders, billing = (bake(project_name=name, package_name=name, server=server).path for name in ("orders", "billing"))
-    for service in (orders, billing):
-        (main,) = service.glob("src/*/blueprints/main.py")
-        names = "import structlog\nfrom flask import current_app, redirect, session, url_for\n"
-        if "who_it_is" not in main.read_text():
-            main.write_text(re.sub("(?m)^(?=from flask import)", names, main.read_text(), count=1))
-        add(service, VIEWS)
-    prepare(orders)
-    run(
-        orders,
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--python",
-        ".venv/bin/python",
-        "--editable",
-        str(billing),
-    )
-    program = tmp_path / "together.py"
-    text = (TEMPLATE / "docs/one-process.md").read_text()
-    program.write_text(re.findall("```python\n(.*?)```", text, re.DOTALL)[0])
-    settings = {"SECRET_KEY": token_hex(), "BILLING_SECRET_KEY": token_hex(), "BILLING_LOG_LEVEL": "warning"}
-    command = [str(orders / ".venv/bin/python"), str(program), "serve"]
-    with serving(tmp_path, tmp_path / "log", command, APP_ENV="testing", **settings) as running:
+@bp.get("/bills/<title>")
+def bill(title: str) -> dict[str, object]:
+    made = billing().create_note(schemas.NoteIn(title=title)).value
+    try:
+        billing().change_note(made.id, schemas.NotePatch(title=title), if_match='"another"')
+    except ProblemError as error:
+        return {"refused": error.status, "bills": [note.title for note in billing().each_list_notes()]}
+    return {}
+"""
+ANSWERS = {"api": "yes", "example": "yes", "sql": "sqlite", "http_client": "yes", "metrics": "yes"}
+
+
+class Pair:
+    """Orders and billing, with an environment that has both, a database each, and a client of billing in orders."""
+
+    def __init__(self, bake: Callable[..., Service], folder: Path, server: str) -> None:
+        self.folder = folder
+        self.settings: dict[str, dict[str, str]] = {}
+        for name in ("billing", "orders"):
+            made = Owned(bake(project_name=name, server=server, **ANSWERS), folder / name)
+            main = made.package / "blueprints/main.py"
+            names = "import structlog\nfrom flask import current_app, redirect, session, url_for\n"
+            main.write_text(re.sub("(?m)^(?=from flask import)", names, main.read_text(), count=1) + VIEWS)
+            database = {"DATABASE_URL": f"sqlite:///{folder / name}.db"}
+            for command in start_commands({"sqlalchemy"}):
+                made.python("-m", name, *command.split(), APP_ENV="development", **database)
+            self.settings[name] = {"SECRET_KEY": token_hex(), **database}
+        made.python(str(TEMPLATE / "client.py"), "--", "../billing/openapi.json")
+        made.add("blueprints.bills", CALLS)
+
+    def serve(self, log: str, *command: str, **settings: str) -> AbstractContextManager[Server]:
+        path = os.pathsep.join(str(self.folder / name / "src") for name in self.settings)
+        settings = {"APP_ENV": "testing", "PYTHONPATH": path, "WEB_CONCURRENCY": "1"} | settings
+        return serving(self.folder, self.folder / log, [sys.executable, *command, "serve"], **settings)
+
+    def in_one_process(self, program: str, url: str) -> AbstractContextManager[Server]:
+        """Start the program of the page."""
+        (self.folder / "together.py").write_text(program)
+        own = {f"BILLING_{name}": value for name, value in self.settings["billing"].items()}
+        return self.serve(
+            "log", "together.py", BILLING_URL=url, BILLING_LOG_LEVEL="warning", **own, **self.settings["orders"]
+        )
+
+    def bills(self, orders: Server, title: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(orders.get(f"/bills/{title}", **{"X-Request-ID": f"for-{title}"})[1])
+        return found
+
+
+def titles(server: Server, prefix: str = "") -> list[str]:
+    return [note["title"] for note in json.loads(server.get(f"{prefix}/api/v1/notes")[1])["items"]]
+
+
+def programs() -> list[str]:
+    """The program of the page, which mounts; and the one that mounts what is called."""
+    mounts, other = blocks((TEMPLATE / "docs/one-process.md").read_text(), "python")
+    return [mounts, re.sub(r"def create_app.*?    return app\n", lambda _: other, mounts, flags=re.DOTALL)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("server", "program"), [("granian", 0), ("gunicorn", 1)])
+def test_services_together_and_apart(server: str, program: int, bake: Callable[..., Service], tmp_path: Path) -> None:
+    """The same code, the same databases; what differs is one setting."""
+    pair = Pair(bake, tmp_path, server)
+    with pair.in_one_process(programs()[program], "wsgi://billing/billing") as together:
         browser = build_opener(HTTPCookieProcessor())
         # Each view writes into its session, and redirects to where url_for says.
         for path, name in (("/who", "orders"), ("/billing/who", "billing")) * 5:
-            with browser.open(running.url + path) as response:
+            with browser.open(together.url + path) as response:
                 assert json.load(response) == {"service": name, "user": name}
-        assert [running.get(path)[0] for path in ("/readyz", "/billing/readyz", "/billing/nowhere")] == [200, 200, 404]
-    lines = running.log_lines()
+        assert pair.bills(together, "one") == {"refused": 412, "bills": ["one"]}
+        assert titles(together, "/billing") == ["one"]
+        assert titles(together) == [], "orders has notes of its own"
+        counted = re.findall(
+            r'(?m)^http_requests_total\{.*route="/who",.* (\S+)$', together.get("/metrics")[1].decode()
+        )
+        assert counted == ["10.0"], "each has counted five"
+        probes = ("/readyz", "/billing/readyz", "/billing/nowhere")
+        assert [together.get(path)[0] for path in probes] == [200, 200, 404]
+    lines = together.log_lines()
     assert {line["service"] for line in lines if line["event"] == "request"} == {"orders"}
-    assert [line["level_of"] for line in lines if line["event"] == "asked"] == ["info"] * 5, (
-        "billing tells warnings alone"
-    )
-    assert not [name for name, value in settings.items() if "KEY" in name and value in running.log.read_text()]
+    levels = [line["level_of"] for line in lines if line["event"] == "asked"]
+    assert levels == ["info"] * 5, "billing tells warnings alone"
+    assert not [own for own in pair.settings.values() if own["SECRET_KEY"] in together.log.read_text()]
+    if program:
+        return
+    with (
+        pair.serve("billing.log", "-m", "billing", **pair.settings["billing"]) as billing,
+        pair.serve("orders.log", "-m", "orders", BILLING_URL=billing.url, **pair.settings["orders"]) as orders,
+    ):
+        assert pair.bills(orders, "two") == {"refused": 412, "bills": ["one", "two"]}
+        assert titles(orders) == []
+        billing.await_requests(3)
+    told = [line for line in billing.log_lines() if line.get("request_id") == "for-two"]
+    assert [(line["method"], line["status"]) for line in told] == [("POST", 201), ("PATCH", 412), ("GET", 200)]

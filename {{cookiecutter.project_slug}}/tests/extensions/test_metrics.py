@@ -1,12 +1,13 @@
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from secrets import token_hex
 from types import ModuleType
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prometheus_client import Gauge
+from prometheus_client import Gauge, values
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 TOKEN = token_hex(32)
@@ -124,6 +125,22 @@ def test_two_apps_count_apart(probe: Callable[..., Flask]) -> None:
     first.get("/").close()
     assert 'route="/"' in first.get("/metrics").text
     assert 'route="/"' not in second.get("/metrics").text
+
+
+def test_two_apps_of_a_worker_lose_no_count(
+    probe: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What worker processes share has no place for two applications of one: each of both tells the sum."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(values, "ValueClass", values.MutexValue)
+    first, second = (probe("extensions.metrics").test_client() for _ in range(2))
+    for client in (first, second, first):
+        client.get("/").close()
+    told = {
+        client.get("/metrics").text.partition("http_requests_total{")[2].splitlines()[0] for client in (first, second)
+    }
+    assert told == {'method="GET",route="/",status="200"} 3.0'}
+    values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
 
 
 def test_the_version_of_what_is_not_installed(

@@ -26,8 +26,8 @@ class Redaction:
     """Takes out secrets: the value of a field with such a name, text after such a name, and the service's own secrets.
 
     :param config: the configuration, in which the service's own secrets are.
-    :param living: the redactions of all applications that live in this process; this one is added. The last application
-        writes the lines of all.
+    :param living: the redactions of all applications that live in this process; this one is added. Each takes out the
+        secrets of all: the last application writes the lines of all, and each those of its own requests.
     """
 
     def __init__(self, config: Mapping[str, Any], living: MutableSet["Redaction"]) -> None:
@@ -49,6 +49,8 @@ class Redaction:
         self.secrets = re.compile("|".join(own) or "(?!)")
         # A search in lower-case text is several times as fast as one that ignores the case.
         self.suspicious = re.compile("|".join([NAMES, "bearer ", "@", *map(str.lower, own)]))
+        for other in living:
+            other.secrets, other.suspicious = self.secrets, self.suspicious
 
     def __call__(self, value: Any, name: str = "") -> Any:
         """Return a value without secrets, mappings and lists with all that is in them.

@@ -52,9 +52,10 @@ def init_app(app: Flask) -> None:
     # Imported here, because they read the process environment.
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-    # In a worker, values are kept in files: the main process imported this module before it made their folder.
-    if values.ValueClass is values.MutexValue:
-        values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+    # In a worker, values are kept in files: the main process imported this module before it made their folder. There is
+    # one for each name and its labels: of two in a process, each would overwrite what the other application counts.
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not hasattr(values.ValueClass, "cache_info"):
+        values.ValueClass = lru_cache(None)(values.MultiProcessValue())  # type: ignore[no-untyped-call]
     app.extensions["metrics"] = registry = CollectorRegistry()
     gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
     gauge("service_workers", "Worker processes that are alive.").set(1)

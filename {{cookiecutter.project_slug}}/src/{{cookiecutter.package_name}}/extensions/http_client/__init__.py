@@ -2,7 +2,8 @@
 
 ``make client`` writes a package below ``clients`` from the contract of another service, an ordinary module of this
 service. All its calls go through ``peer.py``: within a deadline, again where that is safe, not at all while the other
-service is away. That it is away does not make this service unready, unless its setting ``..._REQUIRED`` is true.
+service is away. That it is away does not make this service unready, unless its setting ``..._REQUIRED`` is true. Its URL says
+whether it runs apart, ``http://orders:8000``, or in this process, ``wsgi://orders``.
 """
 
 import re
@@ -17,6 +18,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadGateway, GatewayTimeout
 
 from .errors import MalformedError, PeerError, ProblemError, UnreachableError
+from .in_process import application, in_process
 from .peer import DEADLINE, EXPECTED, Answer, File, Observer, Peer, Tagged, commas, form_body, json_body, raw_body
 from .transport import transport
 
@@ -42,7 +44,7 @@ __all__ = [
     "settings",
 ]
 
-URL = r"https?://(\[[\da-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
+URL = r"(https?://(\[[\da-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?|wsgi://[A-Za-z_]\w*)(/[^\s?#]*)?"
 
 
 @dataclass
@@ -50,6 +52,8 @@ class Clients:
     """The services that one application calls, and who observes that."""
 
     peers: dict[str, Peer] = field(default_factory=dict)
+    #: Of those that are in this process, the applications: a program may mount them as well.
+    apps: dict[str, Flask] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
 
 
@@ -65,7 +69,7 @@ def settings(env: "Env", name: str, local: str, token: bool = False) -> dict[str
     :param token: whether there are operations that ask who calls.
     """
     prefix = name.upper()
-    example = f"Must be a URL without a password, such as {local}"
+    example = f"Must be a URL without a password, such as {local}, or wsgi://{name} for a package in this process."
     url = env.text(f"{prefix}_URL", "" if env.production else local, pattern=URL, hint=example)
     try:
         valid = bool(url) and urlsplit(url).port != 0
@@ -74,12 +78,17 @@ def settings(env: "Env", name: str, local: str, token: bool = False) -> dict[str
     if not valid:
         env.refuse(f"{prefix}_URL", example)
     secret = {f"{prefix}_TOKEN": env.text(f"{prefix}_TOKEN", "", pattern=r"[!-~]*", hint="Must be one word.")}
-    return {
+    read = {
         f"{prefix}_URL": url if valid else local,
         # Seconds of a call, all its attempts included.
         f"{prefix}_TIMEOUT": env.number(f"{prefix}_TIMEOUT", 2.0, minimum=0.01, maximum=600),
         f"{prefix}_REQUIRED": env.flag(f"{prefix}_REQUIRED", False),
     } | (secret if token else {})
+    if url.startswith("wsgi:"):  # What else begins so are settings of the other service, which is in this process.
+        rest = [key for key in env.values if key.startswith(f"{prefix}_") and key not in env.read]
+        own = {key.removeprefix(f"{prefix}_"): env.values[key] for key in rest}
+        read[f"{prefix}_SETTINGS"] = {"APP_ENV": env.name} | own
+    return read
 
 
 def call_peer(app: Flask, name: str, secret: tuple[str, str] = ("", "")) -> None:
@@ -94,7 +103,11 @@ def call_peer(app: Flask, name: str, secret: tuple[str, str] = ("", "")) -> None
         app.extensions.get("api_errors", set()).update({502, 504})
     prefix, (header, scheme) = name.upper(), secret
     url, token = app.config[f"{prefix}_URL"], app.config.get(f"{prefix}_TOKEN", "")
-    send = transport(name, url, app.config["WEB_THREADS"])
+    if url.startswith("wsgi:"):
+        clients.apps[name] = application(f"{prefix}_URL", url, app.config[f"{prefix}_SETTINGS"])
+        send = in_process(name, url, clients.apps[name])
+    else:
+        send = transport(name, url, app.config["WEB_THREADS"])
     said = (header, f"{scheme}{token}" if token else "")
     clients.peers[name] = Peer(name, url, app.config[f"{prefix}_TIMEOUT"], send, clients.observers, said)
 
