@@ -139,7 +139,7 @@ def test_alerts(service: Service, tmp_path: Path) -> None:
     assert "SUCCESS" in run(tmp_path, program("promtool"), "test", "rules", str(file))
 
 
-@pytest.mark.parametrize("name", ["service", "sqlalchemy", "nosql", "celery"])
+@pytest.mark.parametrize("name", ["service", "sqlalchemy", "nosql", "redis", "celery"])
 def test_grafana_knows_every_field_of_a_dashboard(name: str, service: Service) -> None:
     """Whatever is read into Grafana's own model and written again is all there."""
     dashboard = dashboards(service.path)[name]
