@@ -12,15 +12,12 @@ from urllib.request import HTTPCookieProcessor, build_opener
 
 import pyotp
 import pytest
-from browsing import browser
+from browsing import PASSWORD, Reader, browser, follow, sign_up
 from conftest import Service
 from owned import Owned
 from running import Server, serving, until
 from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticatorOptions
-from test_pages import Reader
 from test_readme import blocks
-
-PASSWORD = "correct horse battery"
 
 
 def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path: Path) -> None:
@@ -54,26 +51,6 @@ def site(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_
 def reader(request: pytest.FixtureRequest, site: Server) -> Iterator[Reader]:
     with browser(script=request.param != "plain", phone="phone" in request.param) as driver:
         yield Reader(driver, site.url.replace("127.0.0.1", "localhost"), request.param != "plain")
-
-
-def follow(reader: Reader, subject: str) -> None:
-    """Read the newest mail, and follow its link."""
-    reader.driver.get(f"{reader.site}/dev/mailbox")
-    assert subject in reader.texts("body")[0]
-    reader.driver.get(str(reader.find("a[href*='/dev/mailbox/']").get_attribute("href")))
-    (url,) = re.findall(r"http://localhost:\S+", reader.texts("body")[0])
-    reader.driver.get(url)
-    reader.look()
-
-
-def sign_up(reader: Reader, email: str) -> None:
-    reader.open("/accounts/sign-up")
-    reader.fill(email=email)
-    reader.click("Send")
-    assert reader.texts(".flash") == ["A mail with a link is on its way to you."]
-    follow(reader, "Finish your sign-up")
-    reader.fill(password=PASSWORD)
-    reader.click("Save")
 
 
 def new_code(secret: str, used: list[str]) -> str:

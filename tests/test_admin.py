@@ -9,12 +9,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from browsing import browser
+from browsing import Reader, browser, sign_up
 from conftest import Service
 from owned import Owned
 from running import Server, serving
-from test_accounts import sign_up
-from test_pages import Reader
 from test_readme import blocks
 
 ANSWERS = {"pages": "yes", "email": "yes", "accounts": "yes", "admin": "yes", "sql": "sqlite"}

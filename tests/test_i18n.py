@@ -9,13 +9,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from browsing import browser
+from browsing import Reader, browser
 from conftest import Service
 from manifest import TREE, owners, tree_files
 from owned import Owned
 from rendering import of_the_hook, said
 from running import Server, run, serving
-from test_pages import Reader
 from test_readme import blocks
 from updates import commit, copy_template, create, create_committed, files, update
 

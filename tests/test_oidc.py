@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener, urlopen
 
 import pytest
-from browsing import browser
+from browsing import PASSWORD, Reader, browser, follow
 from conftest import Service
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey, import_key
@@ -27,13 +27,9 @@ from running import Server, required_settings, serving, until
 from selenium.webdriver.common.by import By
 from servers.oidc import AUDIENCE, Provider
 from servers.processes import started
-from test_accounts import follow
-from test_pages import Reader
 from test_readme import blocks
 
 pytestmark = pytest.mark.slow
-
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")

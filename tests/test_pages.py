@@ -1,22 +1,16 @@
 """The option ``pages`` in Chromium, over TLS: with and without JavaScript, light and dark, on a phone."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browsing import browser
+from browsing import Reader, browser
 from conftest import Service
 from manifest import TEMPLATE, TREE
 from owned import Owned
 from running import free_port, run, serving, until
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 from servers.archives import ARCHIVES, fetch
 from test_readme import blocks
 
@@ -69,60 +63,6 @@ def site(bake: Callable[..., Service], tmp_path_factory: pytest.TempPathFactory)
     settings = {"APP_ENV": "development", "PYTHONPATH": str(service.package.parent), "TLS_PORT": str(port)}
     with serving(service.folder, folder / "log", [sys.executable, "-c", SERVE], **settings):
         yield f"https://127.0.0.1:{port}"
-
-
-@dataclass
-class Reader:
-    """Who uses the pages: each page is looked at."""
-
-    driver: webdriver.Chrome
-    site: str
-    script: bool = True
-
-    def open(self, path: str) -> None:
-        self.driver.get(self.site + path)
-        self.look()
-
-    def click(self, words: str) -> None:
-        """Follow a link, or press a button, and wait for the page that comes."""
-        (target,) = [found for found in self.all("main a, main button") if found.text == words]
-        before = self.find("html")
-        target.click()
-        until(lambda: self.all("html") not in ([], [before]), 20)  # Between two pages there is none.
-        self.look()
-
-    def fill(self, **values: str) -> None:
-        for name, text in values.items():
-            self.find(f"[name={name}]").clear()
-            self.find(f"[name={name}]").send_keys(text)
-
-    def find(self, selector: str) -> WebElement:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def texts(self, selector: str) -> list[str]:
-        # At once: elements of a page that goes while they are read are stale.
-        script = "return [...document.querySelectorAll(arguments[0])].map(found => found.innerText)"
-        return list(self.driver.execute_script(script, selector))
-
-    def look(self) -> None:
-        """No finding of axe's, nothing wider than the window, nothing in the console."""
-        if self.script:  # axe waits for a timer, and there is none without.
-            self.driver.execute_script((fetch(ARCHIVES["axe"]) / "axe.min.js").read_text())
-            script = "axe.run().then(found => arguments[0](JSON.stringify(found.violations)))"
-            found: list[Any] = json.loads(self.driver.execute_async_script(script))
-            told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
-            assert told == [], self.driver.current_url
-        width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.driver.execute_script(width) <= 0, self.driver.current_url
-        self.listen()
-
-    def listen(self) -> None:
-        # Chromium's own line for a form with a mistake, and for an error.
-        own = r"Failed to load resource: the server responded with a status of 4\d\d"
-        assert [line for line in self.driver.get_log("browser") if not re.search(own, line["message"])] == []
 
 
 @pytest.fixture(params=["script", "plain", "dark phone"])
