@@ -25,7 +25,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -193,6 +193,11 @@ def load(path: Path) -> Fleet:
         if (slug := given.setdefault("project_slug", name)) != name:
             problems.append(f"{name}: its project_slug is {slug}: call the service that.")
         services.append(Service(name, path.resolve().parent / name, given, calls, port))
+    for name, port in [("The one address", first), *((each.name, each.port) for each in services)]:
+        if not 0 < port < 65536:
+            problems.append(f"{name}: port {port} is none: write one from 1 to 65535.")
+        elif name in named and port == first:
+            problems.append(f"{name}: port {port} is that of the one address, first_port.")
     for one, word in ((lambda each: each.package, "package"), (lambda each: each.port, "port")):
         problems += same(services, one, word)
     if problems:
@@ -237,7 +242,7 @@ def same(services: list[Service], value: Callable[[Service], object], word: str)
 
 
 def sync(fleet: Fleet) -> int:
-    """Make the services what the file says, two at a time; what a service calls is there before it."""
+    """Make the services what the file says; what a service calls is there before it."""
     there(fleet)
     results = each(fleet.services, lambda service: make(fleet, service), in_order=True)
     table(["service", "sync"], results)
@@ -362,12 +367,9 @@ def merge(service: Service) -> str:
     """Merge the template into a branch, and check it there. The branch that was checked out is left as it was."""
     service.must_be_made()
     folder = service.folder
-    branch = git(folder, "branch", "--show-current")
-    if not branch:
-        raise FailedError("no branch is checked out: git switch to the one that the update is for")
+    branch = clean(folder)
     if git(folder, "branch", "--list", BRANCH):
         raise FailedError(f"it has a branch {BRANCH}: merge it, or delete it")
-    clean(folder)
     git(folder, "switch", "--quiet", "--create", BRANCH)
     try:
         with whole(folder):
@@ -443,7 +445,7 @@ class FailedError(ValueError):
 def each(
     services: list[Service], work: Callable[[Service], Any], in_order: bool = False
 ) -> list[tuple[bool, str, Any]]:
-    """Do the work in all services, two at a time, and return of each whether it was done, its name, and what it told.
+    """Do the work in all services, and return of each whether it was done, its name, and what it told.
 
     :param in_order: begin with a service when those that it calls are done.
     """
@@ -468,7 +470,8 @@ def each(
             return False, service.name, f"FAILED: {error}"
 
     futures: dict[str, Future[tuple[bool, str, Any]]] = {}
-    with ThreadPoolExecutor(2) as pool:
+    # What is done in order waits more: for others, and for packages.
+    with ThreadPoolExecutor(4 if in_order else 2) as pool:
         for service in services:
             # Called services come first, so that none waits for one that has not begun.
             before = [futures[name] for name in service.calls] if in_order else []
@@ -522,7 +525,7 @@ def end(*_: object) -> None:
     """End what runs; each service is then left as it was."""
     STOPPED.set()
     for process in [*STARTED]:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
 
 
@@ -556,10 +559,13 @@ def git(folder: Path, *arguments: str) -> str:
     return run(folder, "git", *arguments).strip()
 
 
-def clean(folder: Path) -> None:
-    """Refuse to commit what somebody works on."""
+def clean(folder: Path) -> str:
+    """Refuse to commit what somebody works on, or where no branch keeps it; return the branch."""
     if git(folder, "status", "--porcelain"):
         raise FailedError("it has changes that are not committed: commit or stash them first")
+    if branch := git(folder, "branch", "--show-current"):
+        return branch
+    raise FailedError("no branch is checked out: git switch to one first")
 
 
 def save(folder: Path, message: str) -> None:

@@ -234,6 +234,8 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
         ),
         ("[services.a]\nanswers = {project_slug = 'b'}\n", "a: its project_slug is b: call the service that."),
         ("[services.a]\nport = 1\n[services.b]\nport = 1\n", "a and b have the same port, 1."),
+        ("[services.a]\nport = 8000\n", "a: port 8000 is that of the one address, first_port."),
+        ("first_port = 65535\n[services.a]\n", "a: port 65536 is none: write one from 1 to 65535."),
         ("[services.a-b]\n[services.a_b]\n", "a-b and a_b have the same package, a_b."),
         ("[services.a]\nneeds = 1\n", "services.a.needs: there are answers, calls and port."),
         (
@@ -264,6 +266,8 @@ def test_a_wrong_call(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr[:17]) == (2, "Usage: fleet.py s")
     done = run(sys.executable, program, "sync", cwd=tmp_path, check=False)
     assert done.stderr == "fleet.toml: [Errno 2] No such file or directory: 'fleet.toml'\n"
+    command = run("make", "--dry-run", "-o", ".venv/ready", "fleet", "DO=update", "FILE=x.toml", cwd=TEMPLATE).stdout
+    assert 'fleet.py update "x.toml"' in command
 
 
 # --- beside services that were made before ---
@@ -383,7 +387,7 @@ def test_the_catalogue(standing: Standing) -> None:
         ("echo mine >>README.md", "update", "it has changes that are not committed: commit or stash them first"),
         ("echo mine >new.txt", "update", "it has changes that are not committed: commit or stash them first"),
         ("echo mine >>README.md; sed -i s/MIT/X/ ../fleet.toml", "sync", "it has changes that are not committed"),
-        ("git checkout --quiet --detach", "update", "no branch is checked out: git switch to the one that the update"),
+        ("git checkout --quiet --detach", "update", "no branch is checked out: git switch to one first"),
         ("git branch template-update", "update", "it has a branch template-update: merge it, or delete it"),
         ("rm .cruft.json", "sync", "/orders has no .cruft.json or no .git: it is no service of a template, move it"),
         ("rm -r .git", "check", "/orders has no .cruft.json or no .git: it is no service of a template, move it"),
