@@ -1,6 +1,6 @@
 # Everything that is done with this template, a line each: make help
 .DEFAULT_GOAL := help
-.PHONY: help run quick test orders faults prove costs check lint format bench pictures reserved clean tidy
+.PHONY: help run fleet quick test orders faults prove costs check lint format bench pictures reserved clean tidy
 SHELL := /bin/sh
 
 PYTHON ?= python3
@@ -24,6 +24,12 @@ run: $(VENV)/ready tidy ## Generate a service in build/, start it, and say what 
 	@echo 'Generating a service into build/run'
 	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/run $(ANSWERS) >/dev/null
 	@cd build/run/* && PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory run PYTHON="$(PYTHON)" PORT=$(PORT)
+
+# Where docs/fleet.md clones the template: beside the file.
+DO ?= status
+FILE ?= ../fleet.toml
+fleet: $(VENV)/ready tidy ## Work on the services that FILE names: DO=sync, run, update, check or status
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python fleet.py $(DO) "$(FILE)"
 
 quick: $(VENV)/ready tidy ## Run the fast tests
 	$(PYTEST) -m 'not slow and not faults and not prove'

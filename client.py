@@ -918,9 +918,11 @@ def write(client: Client, data: bytes, package: Path) -> Path:
         made.chmod(0o755)
         _format(made)
         _run(
-            *(sys.executable, "-Bc", PROGRAM, f"{package.name}.clients.{made.name}", json.dumps(client.answered)),
+            *(sys.executable, "-c", PROGRAM, f"{package.name}.clients.{made.name}", json.dumps(client.answered)),
             PYTHONPATH=os.pathsep.join(filter(None, [str(package.parent.resolve()), os.environ.get("PYTHONPATH")])),
         )
+        # Bytecode of what the service installs stays: the next start is faster. That of this folder has another name.
+        shutil.rmtree(made / "__pycache__", ignore_errors=True)
         for path, text in changed.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ Usage: fleet.py sync | run | update | check | status [FILE]
 FILE is fleet.toml, unless told otherwise; the services are folders beside it, each a git repository of its own.
 
 sync    makes services that are missing, changes the answers of those whose answers in FILE have changed, and writes
-        clients of the services that each calls, from their contracts
+        clients of the services that each calls, from their contracts; and for all, catalog-info.yaml and compose.yaml
 run     starts all for development, with one address for all; Ctrl-C ends them
 update  merges what has changed in the template into a branch of each, template-update, and checks it there
 check   runs `make check` in each, and names what breaks between them
@@ -17,20 +17,24 @@ import ast
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import sleep
+from threading import Event
 from typing import Any, NoReturn
 
 from client import attribute
+from fleet_files import there, write_files
 from generate import RECORD, as_text, read
 
 TEMPLATE = Path(__file__).parent.resolve()
@@ -40,6 +44,9 @@ BRANCH = "template-update"
 CHANGES = TEMPLATE / "{{cookiecutter.project_slug}}/tools/api/changes.py"
 #: What is told of a service that was left alone.
 NOTHING = "as it was"
+#: Set when the user ends the command; the programs that it has started are ended then, too.
+STOPPED = Event()
+STARTED: set[subprocess.Popen[str]] = set()
 #: Run by the Python of a service: one address for all, a prefix for each.
 GATEWAY = """
 import json, sys
@@ -55,7 +62,7 @@ run_simple("127.0.0.1", int(sys.argv[1]), ProxyMiddleware(NotFound(), targets), 
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class Service:
     """One service of the fleet."""
 
@@ -78,6 +85,13 @@ class Service:
         """What this service knows of another one that it calls."""
         return self.folder / "src" / self.package / "clients" / peer.package / "openapi.json"
 
+    def must_be_made(self) -> None:
+        """Refuse a folder in which git would change another repository, or which the template has not made."""
+        if not self.folder.exists():
+            raise FailedError("it is not made: fleet.py sync")
+        if not ((self.folder / RECORD).exists() and (self.folder / ".git").exists()):
+            raise FailedError(f"{self.folder} has no {RECORD} or no .git: it is no service of a template, move it")
+
     def recorded(self) -> dict[str, str]:
         """The answers that the service has."""
         made = read((self.folder / RECORD).read_text(encoding="utf-8"), f"{self.folder / RECORD}")
@@ -96,29 +110,32 @@ class Fleet:
     services: list[Service]
     template: str
     port: int
+    file: Path
 
     def peers(self, service: Service) -> list[Service]:
         return [peer for peer in self.services if peer.name in service.calls]
 
-    def wire(self, service: Service) -> str:
-        """Write the clients of those that a service calls, where their contracts have changed."""
-        changed = []
+    def outdated(self, service: Service) -> list[Service]:
+        """Those that a service calls whose contracts its clients do not know yet."""
+        found = []
         for peer in self.peers(service):
             if not peer.contract.exists():
                 raise FailedError(f"{peer.name} has no openapi.json: answer api = true for it")
             recorded = service.recorded_of(peer)
-            if recorded.exists() and recorded.read_bytes() == peer.contract.read_bytes():
-                continue
-            if not changed:
-                clean(service.folder)
+            if not (recorded.exists() and recorded.read_bytes() == peer.contract.read_bytes()):
+                found.append(peer)
+        return found
+
+    def clients(self, service: Service) -> list[str]:
+        """Write these clients, and name whom they call."""
+        outdated = self.outdated(service)
+        if outdated:
+            # The Python of the service looks whether they can be imported.
+            run(service.folder, "make", "--silent", ".venv/ready", CI="")
+        for peer in outdated:
             program = [".venv/bin/python", "-B", str(TEMPLATE / "client.py"), "--", str(peer.contract), peer.package]
             run(service.folder, *program)
-            changed.append(peer.name)
-        if changed:
-            if service.contract.exists():
-                run(service.folder, "make", "--silent", "openapi", CI="")
-            save(service.folder, f"Call {' and '.join(changed)} as their contracts say")
-        return f"calls {', '.join(changed)}" if changed else ""
+        return [peer.name for peer in outdated]
 
     def broken(self, service: Service) -> list[str]:
         """The lines of a service that call an operation of another one which breaks what this service knows of it."""
@@ -176,6 +193,11 @@ def load(path: Path) -> Fleet:
         if (slug := given.setdefault("project_slug", name)) != name:
             problems.append(f"{name}: its project_slug is {slug}: call the service that.")
         services.append(Service(name, path.resolve().parent / name, given, calls, port))
+    for name, port in [("The one address", first), *((each.name, each.port) for each in services)]:
+        if not 0 < port < 65536:
+            problems.append(f"{name}: port {port} is none: write one from 1 to 65535.")
+        elif name in named and port == first:
+            problems.append(f"{name}: port {port} is that of the one address, first_port.")
     for one, word in ((lambda each: each.package, "package"), (lambda each: each.port, "port")):
         problems += same(services, one, word)
     if problems:
@@ -184,7 +206,7 @@ def load(path: Path) -> Fleet:
         order = [*TopologicalSorter({each.name: each.calls for each in services}).static_order()]
     except CycleError as error:
         stop(f"These services call each other: {' -> '.join(reversed(error.args[1]))}")
-    return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first)
+    return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first, path.resolve())
 
 
 def operations(contract: Path) -> Iterator[tuple[str, str, str]]:
@@ -220,60 +242,93 @@ def same(services: list[Service], value: Callable[[Service], object], word: str)
 
 
 def sync(fleet: Fleet) -> int:
-    """Make the services what the file says, two at a time."""
-    results = each(fleet.services, lambda service: make(service, fleet.template))
-    made = {name for done, name, _ in results if done}
-    # One by one: what a service calls may change what it answers, and so the clients of those that call it.
-    wired = each([service for service in fleet.services if service.name in made], fleet.wire, at_once=1)
-    told = {name: (done, text) for done, name, text in wired}
-    for number, (_, name, text) in enumerate(results):
-        if name in told and told[name][1]:
-            done, more = told[name]
-            results[number] = done, name, more if text == NOTHING or not done else f"{text}, {more}"
+    """Make the services what the file says; what a service calls is there before it."""
+    there(fleet)
+    results = each(fleet.services, lambda service: make(fleet, service), in_order=True)
     table(["service", "sync"], results)
-    return any(not done for done, *_ in results)
+    if not all(done for done, *_ in results):
+        return 1
+    for name in write_files(fleet):
+        print(f"{name} is written.")
+    return 0
 
 
-def make(service: Service, template: str) -> str:
-    """Make a service, or change its answers, and write what the first `make` writes."""
-    told = []
+def make(fleet: Fleet, service: Service) -> str:
+    """Make a service, or change its answers, write its clients, and what the first `make` writes.
+
+    A service that cannot be made leaves no folder, and one that cannot be changed stays as it was.
+    """
     if not service.folder.exists():
-        with TemporaryDirectory(dir=service.folder.parent, prefix=".making-") as folder:
-            answers = Path(folder, "answers.json")
-            answers.write_text(json.dumps(service.answers), encoding="utf-8")
-            program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", template, "--output-dir", folder]
-            run(Path(folder), *program, str(answers))
-            made = Path(folder, service.name)
-            run(made, "git", "init", "--quiet", "-b", "main")
-            save(made, "As generated")
-            made.rename(service.folder)
-        told.append("made")
-    elif differing := service.differing():
-        clean(service.folder)
-        run(service.folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), ANSWERS=json.dumps(differing))
-        save(service.folder, f"Change answers: {', '.join(differing)}")
+        generate(fleet, service)
+        try:
+            called = fleet.clients(service)
+            first_make(service)
+            save(service.folder, "What the first make writes" + ", and clients" * bool(called))
+        except (OSError, ValueError):
+            shutil.rmtree(service.folder)
+            raise
+        return f"made, calls {', '.join(called)}" if called else "made"
+    service.must_be_made()
+    told = []
+    if differing := service.differing():
+        with whole(service.folder):
+            merge_template(service.folder, ANSWERS=json.dumps(differing))
+            save(service.folder, f"Change answers: {', '.join(differing)}")
+            first_make(service)
+            save(service.folder, "What the first make writes")
         told.append(f"changed {', '.join(differing)}")
-    if told or not (service.folder / ".venv/ready").exists():
-        clean(service.folder)
-        # What the first `make` writes: exact versions, the contract, the first migration. CI itself writes none of them.
-        run(service.folder, "make", "--silent", "test", "ARGS=--version", CI="")
-        save(service.folder, "What the first make writes")
+    elif not (service.folder / ".venv/ready").exists():
+        with whole(service.folder):
+            first_make(service)
+            save(service.folder, "What the first make writes")
+    if fleet.outdated(service):
+        with whole(service.folder):
+            called = fleet.clients(service)
+            if service.contract.exists():
+                run(service.folder, "make", "--silent", "openapi", CI="")
+            save(service.folder, f"Call {' and '.join(called)} as their contracts say")
+        told.append(f"calls {', '.join(called)}")
     return ", ".join(told) or NOTHING
+
+
+def generate(fleet: Fleet, service: Service) -> None:
+    """Write a service as the template has it, and commit that: updates need it untouched."""
+    with TemporaryDirectory(dir=service.folder.parent, prefix=".making-") as folder:
+        answers = Path(folder, "answers.json")
+        answers.write_text(json.dumps(service.answers), encoding="utf-8")
+        program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", fleet.template, "--output-dir", folder]
+        run(Path(folder), *program, str(answers))
+        made = Path(folder, service.name)
+        run(made, "git", "init", "--quiet", "-b", "main")
+        save(made, "As generated")
+        made.rename(service.folder)
+
+
+def first_make(service: Service) -> None:
+    """Write exact versions, the contract, the first migration. CI itself writes none of them."""
+    run(service.folder, "make", "--silent", "test", "ARGS=--version", CI="")
 
 
 def start(fleet: Fleet) -> int:
     """Start all; the status is that of the first that ends by itself."""
+    problems = []
+    for name, port in [("the gateway", fleet.port), *((service.name, service.port) for service in fleet.services)]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                problems.append(f"{name}: port {port} cannot be taken, {error.strerror}: free it, or name another one.")
+    for service in fleet.services:
+        try:
+            service.must_be_made()
+        except FailedError as error:
+            problems.append(f"{service.name}: {error}")
+    if problems:
+        stop(*problems)
     urls = {service.name: f"http://127.0.0.1:{service.port}" for service in fleet.services}
     trusting = {"TRUSTED_PROXIES": "1", "TRUSTED_PROXY_HEADERS": "prefix", "PROXY_STRIPS_UNDERSCORES": "true"}
     processes = {}
-    stopped = False
-
-    def end(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
     try:
         for service in fleet.services:
             peers = {f"{peer.package.upper()}_URL": urls[peer.name] for peer in fleet.peers(service)}
@@ -287,12 +342,12 @@ def start(fleet: Fleet) -> int:
         processes["the gateway"] = subprocess.Popen(command, env=outer(), start_new_session=True)
         for name, url in urls.items():
             print(f"{name}: http://127.0.0.1:{fleet.port}/{name}/, {url}", flush=True)
-        while not stopped:
+        while not STOPPED.is_set():
             for name, process in processes.items():
                 if process.poll() is not None:
                     print(f"{name} has ended with status {process.returncode}: the others are stopped.")
                     return 1
-            sleep(0.2)
+            STOPPED.wait(0.2)
         return 0
     finally:
         for process in processes.values():
@@ -310,31 +365,44 @@ def update(fleet: Fleet) -> int:
 
 def merge(service: Service) -> str:
     """Merge the template into a branch, and check it there. The branch that was checked out is left as it was."""
+    service.must_be_made()
     folder = service.folder
-    branch = git(folder, "branch", "--show-current")
+    branch = clean(folder)
     if git(folder, "branch", "--list", BRANCH):
         raise FailedError(f"it has a branch {BRANCH}: merge it, or delete it")
     git(folder, "switch", "--quiet", "--create", BRANCH)
     try:
-        told = run(folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE))
-        if "nothing to update" in told:
-            return "up to date"
-        files = len(git(folder, "diff", "--cached", "--name-only").splitlines())
-        run(folder, "make", "--silent", "check", CI="")  # It writes exact versions too.
-        save(folder, "Take over changes of the template")
-        return f"{files} files on {BRANCH}, checked"
-    except FailedError:
-        git(folder, "reset", "--hard", "--quiet")
-        raise
+        with whole(folder):
+            if "nothing to update" in merge_template(folder):
+                return "up to date"
+            files = len(git(folder, "diff", "--cached", "--name-only").splitlines())
+            run(folder, "make", "--silent", "check", CI="")  # It writes exact versions too.
+            save(folder, "Take over changes of the template")
+            return f"{files} files on {BRANCH}, checked"
     finally:
-        kept = git(folder, "rev-parse", branch) != git(folder, "rev-parse", BRANCH)
-        git(folder, "switch", "--quiet", branch)
-        if not kept:
-            git(folder, "branch", "--quiet", "--delete", BRANCH)
+        undo(folder, ["switch", "--quiet", branch])
+        # Git deletes only a branch that holds nothing more.
+        undo(folder, ["branch", "--quiet", "--delete", BRANCH])
+
+
+def merge_template(folder: Path, **variables: str) -> str:
+    """Merge what has changed in the template, or what other answers change, and stage it."""
+    try:
+        return run(folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), **variables)
+    except FailedError as error:
+        if STOPPED.is_set() or not (files := git(folder, "diff", "--name-only", "--diff-filter=U").splitlines()):
+            raise
+        told = f"conflicts in {', '.join(files)}: make update there, and resolve them"
+        raise FailedError(told, error.output) from None
 
 
 def check(fleet: Fleet) -> int:
-    results = each(fleet.services, lambda service: last(run(service.folder, "make", "--silent", "check")))
+
+    def tell(service: Service) -> str:
+        service.must_be_made()
+        return last(run(service.folder, "make", "--silent", "check"))
+
+    results = each(fleet.services, tell)
     table(["service", "check"], results)
     return tell_broken(fleet) or any(not done for done, *_ in results)
 
@@ -352,6 +420,7 @@ def status(fleet: Fleet) -> int:
     def tell(service: Service) -> tuple[str, ...]:
         if not service.folder.exists():
             return "not made", "", ""
+        service.must_be_made()
         command = [sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), "--check=json"]
         done = subprocess.run(command, cwd=service.folder, env=outer(), capture_output=True, text=True, check=False)
         if done.returncode > 2:
@@ -365,7 +434,7 @@ def status(fleet: Fleet) -> int:
     return tell_broken(fleet) or any(not done for done, *_ in results)
 
 
-class FailedError(Exception):
+class FailedError(ValueError):
     """A command failed in a service: a line about it, and all that it printed."""
 
     def __init__(self, line: str, output: str = "") -> None:
@@ -373,21 +442,41 @@ class FailedError(Exception):
         self.output = output
 
 
-def each(services: list[Service], work: Callable[[Service], Any], at_once: int = 2) -> list[tuple[bool, str, Any]]:
-    """Do the work in all services, and return of each whether it was done, its name, and what it told."""
+def each(
+    services: list[Service], work: Callable[[Service], Any], in_order: bool = False
+) -> list[tuple[bool, str, Any]]:
+    """Do the work in all services, and return of each whether it was done, its name, and what it told.
 
-    def one(service: Service) -> tuple[bool, str, Any]:
+    :param in_order: begin with a service when those that it calls are done.
+    """
+
+    def one(service: Service, before: list[Future[tuple[bool, str, Any]]]) -> tuple[bool, str, Any]:
+        wait(before)
+        failed = [name for done, name, _ in (future.result() for future in before) if not done]
         try:
+            if STOPPED.is_set():
+                raise FailedError("stopped")
+            if failed:
+                raise FailedError(f"it calls {', '.join(failed)}, which failed")
             return True, service.name, work(service)
         except FailedError as error:
-            log = service.folder.with_name(f"{service.name}.log")
-            log.write_text(error.output, encoding="utf-8")
-            return False, service.name, f"FAILED, see {log.name}: {error}"
+            told = f"FAILED: {error}"
+            if error.output:
+                log = service.folder.with_name(f"{service.name}.log")
+                log.write_text(error.output, encoding="utf-8")
+                told = f"FAILED, see {log.name}: {error}"
+            return False, service.name, told
         except (OSError, ValueError) as error:
             return False, service.name, f"FAILED: {error}"
 
-    with ThreadPoolExecutor(at_once) as pool:
-        return [*pool.map(one, services)]
+    futures: dict[str, Future[tuple[bool, str, Any]]] = {}
+    # What is done in order waits more: for others, and for packages.
+    with ThreadPoolExecutor(4 if in_order else 2) as pool:
+        for service in services:
+            # Called services come first, so that none waits for one that has not begun.
+            before = [futures[name] for name in service.calls] if in_order else []
+            futures[service.name] = pool.submit(one, service, before)
+        return [future.result() for future in futures.values()]
 
 
 def table(heads: list[str], results: list[tuple[bool, str, Any]]) -> None:
@@ -407,11 +496,57 @@ def run(folder: Path, *command: str, **variables: str) -> str:
 
     :raises FailedError: with the last line that it prints, if its status is not 0.
     """
-    done = subprocess.run(command, cwd=folder, env=outer() | variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        told = done.stdout + done.stderr
+    if STOPPED.is_set():
+        raise FailedError("stopped")
+    # Of a session of its own: Ctrl-C is for the fleet, which ends its programs itself.
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=outer() | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    STARTED.add(process)
+    if STOPPED.is_set():  # In between.
+        end()
+    printed, problems = process.communicate()
+    STARTED.discard(process)
+    if STOPPED.is_set():
+        raise FailedError("stopped")
+    if process.returncode:
+        told = printed + problems
         raise FailedError(f"{' '.join(Path(word).name for word in command[:3])}: {last(told)}", told)
-    return done.stdout
+    return printed
+
+
+def end(*_: object) -> None:
+    """End what runs; each service is then left as it was."""
+    STOPPED.set()
+    for process in [*STARTED]:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[None]:
+    """Leave a service as it was if anything fails. It has to be clean, so that nothing of its owner's is lost."""
+    clean(folder)
+    before = git(folder, "rev-parse", "HEAD")
+    try:
+        yield
+    except (OSError, ValueError):
+        undo(folder, ["reset", "--hard", "--quiet", before], ["clean", "--force", "-d", "--quiet"])
+        raise
+
+
+def undo(folder: Path, *commands: list[str]) -> None:
+    """Run git, also after Ctrl-C."""
+    for command in commands:
+        subprocess.run(
+            ["git", *command], cwd=folder, env=outer(), capture_output=True, check=False, start_new_session=True
+        )
 
 
 def last(text: str) -> str:
@@ -424,10 +559,13 @@ def git(folder: Path, *arguments: str) -> str:
     return run(folder, "git", *arguments).strip()
 
 
-def clean(folder: Path) -> None:
-    """Refuse to commit what somebody works on."""
+def clean(folder: Path) -> str:
+    """Refuse to commit what somebody works on, or where no branch keeps it; return the branch."""
     if git(folder, "status", "--porcelain"):
         raise FailedError("it has changes that are not committed: commit or stash them first")
+    if branch := git(folder, "branch", "--show-current"):
+        return branch
+    raise FailedError("no branch is checked out: git switch to one first")
 
 
 def save(folder: Path, message: str) -> None:
@@ -445,7 +583,13 @@ def main() -> int:
     commands = {"sync": sync, "run": start, "update": update, "check": check, "status": status}
     if len(sys.argv) not in (2, 3) or sys.argv[1] not in commands:
         stop(str(__doc__).split("\n\n")[1])
-    return int(commands[sys.argv[1]](load(Path(*sys.argv[2:] or ["fleet.toml"]))))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    fleet = load(Path(*sys.argv[2:] or ["fleet.toml"]))
+    try:
+        return commands[sys.argv[1]](fleet)
+    except ValueError as error:
+        stop(str(error))
 
 
 if __name__ == "__main__":

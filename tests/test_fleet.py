@@ -3,18 +3,24 @@
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
-from running import free_port
-from updates import ENVIRONMENT, commit, copy_template, public_answers, run
+import yaml
+from conftest import TEMPLATE, Service
+from receivers import listening_in
+from running import free_port, until
+from updates import BIN, ENVIRONMENT, commit, copy_template, public_answers, run
 
 FLEET = """
 first_port = PORT
@@ -24,10 +30,11 @@ author_name = "Shop team"
 license = "MIT"
 
 [services.front]
+answers = { tracing = true }
 calls = ["orders", "bank-account"]
 
 [services.orders]
-answers = { api = true, example = true }
+answers = { api = true, example = true, tracing = true }
 
 [services.bank-account]
 answers = { api = true, example = true }
@@ -64,25 +71,28 @@ def test_services_are_made_started_changed_and_updated(
     file = folder / "fleet.toml"
     file.write_text(FLEET.replace("PORT", str(port)))
 
-    told = fleet("sync").stdout
-    assert [re.split("  +", line) for line in told.splitlines()[1:]] == [
+    made = [re.split("  +", line) for line in fleet("sync").stdout.splitlines()[1:]]
+    assert made == [
         ["orders", "made"],
         ["bank-account", "made, calls orders"],
         ["front", "made, calls orders, bank-account"],
+        ["catalog-info.yaml is written."],
     ], "those that are called come first"
     assert public_answers(folder / "orders")["license"] == "MIT"
     use_a_client(folder)
-    before = heads(folder)
-    assert fleet("sync").stdout.count("as it was") == 3
-    assert heads(folder) == before
+    before = heads(folder), (folder / "catalog-info.yaml").read_bytes()
+    again = fleet("sync").stdout
+    assert (again.count("as it was"), again.count("written")) == (3, 0)
+    assert (heads(folder), (folder / "catalog-info.yaml").read_bytes()) == before
 
     in_one_place(template, port)
-    what_breaks_is_named(folder, fleet)
 
-    # Another answer for all, and one that a service has of its own.
-    file.write_text(file.read_text().replace('"MIT"', '"BSD-3-Clause"').replace("[services.front]\n", FRONT))
-    status = [line.split("  ") for line in fleet("status").stdout.splitlines()]
-    assert all("license" in " ".join(line) for line in status[1:]), status
+    # Another answer for all, and one that a service has of its own; and a contract that breaks who calls.
+    file.write_text(
+        file.read_text().replace('"MIT"', '"BSD-3-Clause"').replace("{ tracing", "{ metrics = true, tracing")
+    )
+    status = what_breaks_is_named(folder, fleet)
+    assert all("license" in line for line in status[1:4]), status
     fleet("sync")
     assert "BSD 3-Clause" in (folder / "front/LICENSE").read_text()
     assert (folder / "front/src/front/extensions/metrics.py").exists()
@@ -95,15 +105,15 @@ def test_services_are_made_started_changed_and_updated(
     mine = folder / "bank-account/README.md"
     mine.write_text(f"My words.\n{mine.read_text()}")
     save(folder / "bank-account")
-    (folder / "front/tests/test_mine.py").write_text("def test_mine() -> None:\n    assert 1 + 1 == 3\n")
+    (folder / "front/tests/test_mine.py").write_text("import os\n")
     save(folder / "front")
     done = fleet("update", check=False)
     rows = {line.split()[0]: line for line in done.stdout.splitlines()}
     assert done.returncode == 1
     assert "2 files on template-update, checked" in rows["orders"]
-    assert "FAILED" in rows["bank-account"]
+    assert "conflicts in README.md: make update there, and resolve them" in rows["bank-account"]
     assert "FAILED, see front.log" in rows["front"]
-    assert "1 + 1 == 3" in (folder / "front.log").read_text()
+    assert "`os` imported but unused" in (folder / "front.log").read_text()
     for name, branches in (("orders", 2), ("bank-account", 1), ("front", 1)):
         listed = run("git", "branch", "--format", "%(refname:short)", cwd=folder / name).stdout.split()
         assert len(listed) == branches, listed
@@ -130,33 +140,36 @@ def use_a_client(folder: Path) -> None:
     save(folder / "front")
 
 
-def what_breaks_is_named(folder: Path, fleet: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """The line that calls."""
+def what_breaks_is_named(folder: Path, fleet: Callable[..., subprocess.CompletedProcess[str]]) -> list[str]:
+    """The line that calls; return what is told."""
     contract = folder / "orders/openapi.json"
     kept = contract.read_text()
     changed = json.loads(kept)
     del changed["components"]["schemas"]["Conversion"]["properties"]["fahrenheit"]
     contract.write_text(json.dumps(changed))
     done = fleet("status", check=False)
-    assert done.returncode == 1
+    contract.write_text(kept)
+    told = done.stdout.splitlines()
     views = (folder / "front/src/front/blueprints/main.py").read_text().splitlines()
     (line,) = (number for number, text in enumerate(views, 1) if "orders().convert" in text)
     what = "orders, POST /api/v1/conversions, response 200, fahrenheit: the property is removed"
-    assert f"front, src/front/blueprints/main.py:{line}: {what}" in done.stdout.splitlines()
-    assert len(done.stdout.splitlines()) == 5
-    contract.write_text(kept)
-    assert fleet("status").stdout.count("\n") == 4
-
-
-FRONT = "[services.front]\nanswers = { metrics = true }\n"
+    assert (done.returncode, told[4:]) == (1, [f"front, src/front/blueprints/main.py:{line}: {what}"])
+    return told
 
 
 def in_one_place(template: Path, port: int) -> None:
-    """All services answer at one address, and end with the command that has started them."""
+    """All services answer at one address, in one trace, and end with the command that has started them."""
     command = [sys.executable, str(template / "fleet.py"), "run"]
     log = template.parent / "run.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=template.parent, env=ENVIRONMENT, stdout=output, stderr=output)
+    with listening_in("tracing.Receiver") as receiver, log.open("w") as output:
+        sending = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "100", "LOG_FORMAT": "json"}
+        process = subprocess.Popen(
+            command, cwd=template.parent, env=ENVIRONMENT | sending, stdout=output, stderr=output
+        )
+        check_running(process, receiver, log, port)
+
+
+def check_running(process: subprocess.Popen[bytes], receiver: Any, log: Path, port: int) -> None:
     try:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 120
@@ -169,8 +182,18 @@ def in_one_place(template: Path, port: int) -> None:
         status, body = ask(f"{address}/orders/api/v1/conversions", note, {"Content-Type": "application/json"})
         assert (status, json.loads(body)["fahrenheit"]) == (200, 68)
         # One calls the other, by its client.
-        status, body = ask(f"{address}/front/tour")
+        caller = {"X-Request-ID": "a-tour", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+        status, body = ask(f"{address}/front/tour", None, caller)
         assert (status, json.loads(body)) == (200, {"fahrenheit": 68})
+        until(lambda: len(traced(receiver)) == 3, 30)
+        assert [(service, name) for service, name, _ in traced(receiver)] == [
+            ("front", "GET /tour"),
+            ("front", "POST /api/v1/conversions"),
+            ("orders", "POST /api/v1/conversions"),
+        ]
+        until(lambda: len(lines_of(log, "a-tour")) == 2, 30)
+        assert [line["service"] for line in lines_of(log, "a-tour")] == ["orders", "front"]
+        assert {line["trace_id"] for line in lines_of(log, "a-tour")} == {"0af7651916cd43dd8448eb211c80319c"}
         assert ask(f"{address}/nobody/")[0] == 404
     finally:
         process.send_signal(signal.SIGINT)
@@ -179,6 +202,17 @@ def in_one_place(template: Path, port: int) -> None:
     for offset in range(4):
         with pytest.raises(URLError):
             urlopen(f"http://127.0.0.1:{port + offset}/livez", timeout=5)
+
+
+def traced(receiver: Any) -> list[tuple[str, str, str]]:
+    """Which service has which spans of the one trace."""
+    spans = [span for span in receiver.spans if span["trace"] == "0af7651916cd43dd8448eb211c80319c"]
+    return sorted((span["resource"]["service.name"], span["name"], span["parent"]) for span in spans)
+
+
+def lines_of(log: Path, request: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("request_id") == request and line["event"] == "request"]
 
 
 def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
@@ -200,6 +234,8 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
         ),
         ("[services.a]\nanswers = {project_slug = 'b'}\n", "a: its project_slug is b: call the service that."),
         ("[services.a]\nport = 1\n[services.b]\nport = 1\n", "a and b have the same port, 1."),
+        ("[services.a]\nport = 8000\n", "a: port 8000 is that of the one address, first_port."),
+        ("first_port = 65535\n[services.a]\n", "a: port 65536 is none: write one from 1 to 65535."),
         ("[services.a-b]\n[services.a_b]\n", "a-b and a_b have the same package, a_b."),
         ("[services.a]\nneeds = 1\n", "services.a.needs: there are answers, calls and port."),
         (
@@ -230,3 +266,171 @@ def test_a_wrong_call(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr[:17]) == (2, "Usage: fleet.py s")
     done = run(sys.executable, program, "sync", cwd=tmp_path, check=False)
     assert done.stderr == "fleet.toml: [Errno 2] No such file or directory: 'fleet.toml'\n"
+    command = run("make", "--dry-run", "-o", ".venv/ready", "fleet", "DO=update", "FILE=x.toml", cwd=TEMPLATE).stdout
+    assert 'fleet.py update "x.toml"' in command
+
+
+# --- beside services that were made before ---
+
+
+class Standing:
+    """A fleet that `sync` would leave as it is, without the environments of its services."""
+
+    def __init__(self, folder: Path, bake: Callable[..., Service]) -> None:
+        self.folder, self.bake, self.port = folder, bake, free_port()
+        self.text = f"first_port = {self.port}\n"
+
+    def add(self, name: str, *calls: str, **answers: str) -> Path:
+        given = {"project_name": name.capitalize(), **answers}
+        service = self.folder / name
+        shutil.copytree(self.bake(**given).path, service, symlinks=True)
+        for peer in calls:
+            client = service / f"src/{name}/clients/{peer}/openapi.json"
+            client.parent.mkdir(parents=True)
+            shutil.copy(self.folder / peer / "openapi.json", client)
+        if answers.get("api") == "yes":
+            (service / "openapi.json").write_text('{"openapi": "3.1.0", "paths": {}}\n')
+        run("git", "init", "--quiet", "-b", "main", cwd=service)
+        commit(service)
+        (service / ".venv").mkdir()
+        (service / ".venv/ready").touch()
+        self.text += f"[services.{name}]\ncalls = {[*calls]}\nanswers = {{"
+        self.text += ", ".join(f'{question} = "{answer}"' for question, answer in given.items()) + "}\n"
+        (self.folder / "fleet.toml").write_text(self.text)
+        return service
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run(sys.executable, TEMPLATE / "fleet.py", *words, cwd=self.folder, check=False)
+
+
+@pytest.fixture
+def standing(tmp_path: Path, bake: Callable[..., Service]) -> Standing:
+    return Standing(tmp_path, bake)
+
+
+def test_one_compose_file(standing: Standing) -> None:
+    """As Compose reads it: no container or volume has the name of another one, and each finds what it found alone."""
+    answers = {"sql": "postgresql", "jobs": "celery_redis", "container": "yes"}
+    standing.add("orders", api="yes", **answers)
+    standing.add("front", "orders", http_client="yes", **answers)
+    standing.add("alone")
+    for name in ("orders", "front"):
+        run("make", ".env.production", "DOCKER=true", cwd=standing.folder / name)
+    done = standing("sync")
+    written = ["catalog-info.yaml", "compose.yaml", ".compose/orders.yaml", ".compose/front.yaml"]
+    assert done.stdout.splitlines()[4:] == [f"{name} is written." for name in written], done.stderr
+    texts = [(standing.folder / name).read_bytes() for name in written]
+    assert standing("sync").stdout.count("written") == 0
+    assert [(standing.folder / name).read_bytes() for name in written] == texts
+
+    model = json.loads(run(BIN / "docker-compose", "config", "--format", "json", cwd=standing.folder).stdout)
+    alone = {
+        name: json.loads(run(BIN / "docker-compose", "config", "--format", "json", cwd=standing.folder / name).stdout)
+        for name in ("orders", "front")
+    }
+    names = {
+        (service, name): service if name == "web" else f"{service}.{name}"
+        for service, told in alone.items()
+        for name in told["services"]
+    }
+    assert model["services"].keys() == {*names.values()}
+    assert model["volumes"].keys() == {f"{name}.{volume}" for name in alone for volume in ("postgresql", "broker")}
+    for (service, name), called in names.items():
+        before, now = alone[service]["services"][name], model["services"][called]
+        own = {"ORDERS_URL": "http://orders:8000"} if service == "front" and "build" in before else {}
+        assert now.get("environment", {}) == before.get("environment", {}) | own
+        assert now.get("depends_on", {}) == {
+            names[service, peer]: how for peer, how in before.get("depends_on", {}).items()
+        }
+        # A database is seen by its own service alone.
+        shared = {"default"} if "build" in before else set()
+        assert now["networks"].keys() == {service} | shared
+        assert now["networks"][service]["aliases"] == [name]
+        assert [mount["source"] for mount in now.get("volumes", [])] == [
+            f"{service}.{mount['source']}" for mount in before.get("volumes", [])
+        ]
+        changing = {"environment", "depends_on", "networks", "volumes", "ports"}
+        assert {key: told for key, told in now.items() if key not in changing} == {
+            key: told for key, told in before.items() if key not in changing
+        }
+    ports = {model["services"][name]["ports"][0]["published"] for name in alone}
+    assert ports == {str(standing.port + 1), str(standing.port + 2)}
+
+
+def test_the_catalogue(standing: Standing) -> None:
+    """https://backstage.io/docs/features/software-catalog/descriptor-format"""
+    standing.add("orders", api="yes", description="Sells: #1", author_name="Équipe du Magasin, 2")
+    standing.add("front", "orders", http_client="yes")
+    assert standing("sync").returncode == 0
+    orders, contract, front = yaml.safe_load_all((standing.folder / "catalog-info.yaml").read_text())
+    about = {"name": "orders", "title": "Orders", "description": "Sells: #1"}
+    common = {"lifecycle": "production", "owner": "equipe-du-magasin-2"}
+    assert orders == {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": about,
+        "spec": {"type": "service", **common, "providesApis": ["orders"]},
+    }
+    definition = (standing.folder / "orders/openapi.json").read_text()
+    assert contract == orders | {"kind": "API", "spec": {"type": "openapi", **common, "definition": definition}}
+    assert front["spec"]["consumesApis"] == ["orders"]
+    # Another fleet in this folder would replace it.
+    (standing.folder / "other.toml").write_text(standing.text)
+    done = standing("sync", "other.toml")
+    told = "catalog-info.yaml was not written from other.toml: move one of them to another folder.\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+@pytest.mark.parametrize(
+    ("commands", "what", "told"),
+    [
+        ("echo mine >>README.md", "update", "it has changes that are not committed: commit or stash them first"),
+        ("echo mine >new.txt", "update", "it has changes that are not committed: commit or stash them first"),
+        ("echo mine >>README.md; sed -i s/MIT/X/ ../fleet.toml", "sync", "it has changes that are not committed"),
+        ("git checkout --quiet --detach", "update", "no branch is checked out: git switch to one first"),
+        ("git branch template-update", "update", "it has a branch template-update: merge it, or delete it"),
+        ("rm .cruft.json", "sync", "/orders has no .cruft.json or no .git: it is no service of a template, move it"),
+        ("rm -r .git", "check", "/orders has no .cruft.json or no .git: it is no service of a template, move it"),
+    ],
+)
+def test_what_is_refused_leaves_a_service_as_it_was(commands: str, what: str, told: str, standing: Standing) -> None:
+    service = standing.add("orders", license="MIT")
+    commands = commands.replace("s/MIT/X/", "s/MIT/Apache-2.0/")
+    run("sh", "-ec", commands, cwd=service)
+    before = state(service)
+    done = standing(what)
+    (row,) = done.stdout.splitlines()[1:]
+    assert (done.returncode, row.startswith("orders"), told in row) == (1, True, True), done
+    assert state(service) == before
+    assert not list(standing.folder.glob("*.log"))
+
+
+def state(service: Path) -> tuple[str, str]:
+    told = [run("git", *words, cwd=service, check=False).stdout for words in (["status", "--branch"], ["log", "--all"])]
+    return "".join(told), (service / "README.md").read_text()
+
+
+def test_nothing_is_started_where_a_port_is_taken(standing: Standing) -> None:
+    standing.add("orders")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", standing.port + 1))
+        taken.listen()
+        done = standing("run")
+    told = f"orders: port {standing.port + 1} cannot be taken, Address already in use: free it, or name another one.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    shutil.rmtree(standing.folder / "orders")
+    assert standing("run").stderr == "orders: it is not made: fleet.py sync\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [".making-*", "orders/requirements*.txt"])
+def test_an_interrupted_service_leaves_no_folder(moment: str, tmp_path: Path) -> None:
+    (tmp_path / "fleet.toml").write_text("[services.orders]\n[services.billing]\n[services.front]\n")
+    command = [sys.executable, str(TEMPLATE / "fleet.py"), "sync"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    until(lambda: process.poll() is not None or [*tmp_path.glob(moment)], 60)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert printed.count("FAILED: stopped") == 3
+    assert os.listdir(tmp_path) == ["fleet.toml"]
