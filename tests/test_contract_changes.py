@@ -302,7 +302,7 @@ def another_method(contract: Contract, operation: Any) -> None:
 
 
 def parameters_renamed(contract: Contract, operation: Any) -> None:
-    path, item, method = item_of(contract, operation)
+    path, item, _ = item_of(contract, operation)
     shared = contract["components"].get("parameters", {}).values()
     listed = [each for told in (item, *item.values()) if isinstance(told, dict) for each in told.get("parameters", ())]
     for parameter in [*shared, *listed]:

@@ -16,7 +16,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -33,13 +33,15 @@ BOUNDS = {
     **dict.fromkeys(("minLength", "minItems", "minProperties"), False),
 }
 #: Keywords that are only compared as they stand.
-EXACT = ("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then")
-EXACT += ("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas")
+EXACT = [
+    *("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then"),
+    *("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas"),
+]
 #: Keywords that say nothing of a value.
 NOTES = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "discriminator"}
 NOTES |= {"nullable", "readOnly", "writeOnly", "$comment", "$ref", "allOf", "$defs", "$id", "$schema"}
-#: Pairs of alternatives that are looked at, where two lists of them hold together.
-MOST = 64
+#: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
+MANY, PAIRS = 500, 64
 #: Formats that hold all values of another one.
 WIDER = (["int32", "int64"], ["float", "double"])
 NOTHING: Document = {}
@@ -80,10 +82,11 @@ class Comparison:
         # No client sends what a parameter of the path is called.
         known = {_nameless(path): path for path in self.new["paths"]}
         for path in self.old["paths"]:
-            if _nameless(path) not in known:
+            name = path if path in self.new["paths"] else known.get(_nameless(path))
+            if name is None:
                 yield f"{path}: the path is removed"
                 continue
-            pairs = ((self.old, path), (self.new, known[_nameless(path)]))
+            pairs = ((self.old, path), (self.new, name))
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
             yield from _servers(f"{path}, ", *items)
             for method in METHODS:
@@ -203,8 +206,8 @@ class Comparison:
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""
-        told = [self._flat(*pair).get("discriminator", {}) for pair in ((self.old, old), (self.new, new))]
-        names = [each.get("propertyName") for each in told]
+        flat = [self._flat(*pair) for pair in ((self.old, old), (self.new, new))]
+        names = [schema.get("discriminator", {}).get("propertyName") for schema in flat]
         if all(names) and names[0] != names[1]:
             yield f"{at}: {names[1]} tells which alternative it is, and was {names[0]}"
         olds, news = _joined(self._choices(self.old, old)), _joined(self._choices(self.new, new))
@@ -212,8 +215,12 @@ class Comparison:
         needed, offered = (olds, news) if sent else (news, olds)
         for one in needed:
             near = [each for each in offered if each.kind in (one.kind, "number" if one.kind == "integer" else "")]
-            if any(each.kind == "any" != one.kind for each in offered) or (near and one.kind == "null"):
-                continue  # There is nothing more to say of it.
+            if near and one.kind == "null":
+                continue
+            free = [each.schema for each in offered if each.kind == "any" != one.kind]
+            if free:
+                yield from _bounds(at, one.kind, *((one.schema, free[0]) if sent else (free[0], one.schema)), sent=sent)
+                continue
             several = [each.kind for each in needed].count(one.kind) > 1 or len(near) > 1
             if several:  # Whatever their order is.
                 near = self._alike(one, near, sent=sent)
@@ -224,20 +231,24 @@ class Comparison:
                 name = f"{one.kind} {one.label}" if one.label and several else one.kind
                 yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
 
-    def _choices(self, document: Document, written: Any, tags: Document = NOTHING) -> Iterator[Choice]:
-        """The alternatives of a schema, each of one type."""
+    def _choices(
+        self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
+    ) -> Iterator[Choice]:
+        """The alternatives of a schema, each of one type; an alternative may refer to what it is an alternative of."""
         schema = self._flat(document, written)
         if schema.get("nullable") is True:  # As OpenAPI 3.0 writes it.
             yield Choice({}, "", "null", {})
-        if word := next((word for word in ("anyOf", "oneOf") if schema.get(word)), ""):
+        if word := next(
+            (word for word in ("anyOf", "oneOf") if schema.get(word) and id(schema[word]) not in within), ""
+        ):
             # What stands beside the alternatives holds for each of them.
-            beside = {name: value for name, value in schema.items() if name not in NOTES | {word}}
-            beside = self.made.setdefault((id(schema), word), (schema, beside))[1]
+            rest = {name: value for name, value in schema.items() if name not in NOTES | {word}}
+            beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
             for alternative in schema[word]:
                 reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
-                told = _told(schema.get("discriminator") or {}, reference) if reference and not tags else [tags]
-                for each in told:
-                    for choice in self._choices(document, {"allOf": [beside, alternative]}, each):
+                for each in [tags] if tags else _told(schema.get("discriminator") or {}, reference):
+                    both = {"allOf": [beside, alternative]}
+                    for choice in self._choices(document, both, each, within | {id(schema[word])}):
                         yield choice._replace(name=reference.rpartition("/")[2] or choice.name)
             return
         for kind in _kinds(schema):
@@ -245,7 +256,7 @@ class Comparison:
                 parts = {name: self._flat(document, part) for name, part in schema.get("properties", {}).items()}
                 fixed = {name: _enumeration(part) for name, part in parts.items()}
                 found = {name: values[0] for name, values in fixed.items() if values and len(values) == 1}
-                yield Choice({**found, **tags}, schema.get("title", ""), kind, schema)
+                yield Choice(found | dict(tags), schema.get("title", ""), kind, schema)
             else:
                 yield Choice({}, "", kind, schema)
 
@@ -316,7 +327,7 @@ class Comparison:
             {name for name, part in parts.items() if self._flat(document, part).get(word) is True}
             for document, parts in ((self.old, olds), (self.new, news))
         ]
-        before, after = ([name for name in schema.get("required", ())] for schema in (old, new))
+        before, after = (list(schema.get("required", ())) for schema in (old, new))
         for name, schema in olds.items():
             if name in hidden[0]:
                 continue
@@ -457,7 +468,7 @@ def _both(one: Document, other: Document) -> Document:
         elif word == "type":
             kinds = [[kind] if isinstance(kind, str) else kind for kind in (first, second)]
             made[word] = [kind for kind in kinds[0] if kind in kinds[1] or (kind == "integer" and "number" in kinds[1])]
-        elif word in ("anyOf", "oneOf") and len(first) * len(second) <= MOST:
+        elif word in ("anyOf", "oneOf") and len(first) * len(second) <= PAIRS:
             made[word] = [{"allOf": pair} for pair in product(first, second)]
         elif word in ("maximum", "minimum", *BOUNDS):
             made[word] = min(first, second) if word[:3] == "max" else max(first, second)
@@ -479,7 +490,9 @@ def _kinds(schema: Document) -> list[str]:
 
 def _joined(choices: Iterable[Choice]) -> list[Choice]:
     """The alternatives, and those that are lists of values of one type as one."""
-    found = list(choices)
+    found = list(islice(choices, MANY))
+    if len(found) == MANY:
+        raise ValueError(f"a schema has {MANY} alternatives or more")
     for kind in ("string", "integer", "number", "boolean") if len(found) > 1 else ():
         listed = [(each, values) for each in found if each.kind == kind and (values := _enumeration(each.schema, kind))]
         others = [each for each in found if not any(each is one for one, _ in listed)]
@@ -494,7 +507,7 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
 
 def _told(discriminator: Document, reference: str) -> list[Document]:
     """The values by which a discriminator tells an alternative from others."""
-    if "propertyName" not in discriminator:
+    if not reference or "propertyName" not in discriminator:
         return [NOTHING]
     name = reference.rpartition("/")[2]
     values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
@@ -510,8 +523,8 @@ def _servers(where: str, old: Document, new: Document) -> Found:
                 server["url"].rstrip("/") or "/",
                 *(
                     f"{server['url']} with {name} {value}"
-                    for name, told in server.get("variables", {}).items()
-                    for value in told.get("enum", ())
+                    for name, one in server.get("variables", {}).items()
+                    for value in one.get("enum") or [one.get("default")]
                 ),
             )
         ]
@@ -541,15 +554,17 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
     for name, scopes in alternative.items():
         told = resolve(document, document.get("components", {}).get("securitySchemes", {}).get(name))
         what = told.get("type"), str(told.get("scheme")).lower(), told.get("in"), told.get("name")
-        scheme = what if told else name
-        found |= {scheme: name, **{(scheme, scope): f"{name} {scope}" for scope in scopes}}
+        scheme: Any = what if told else name
+        found[scheme] = name
+        found.update({(scheme, scope): f"{name} {scope}" for scope in scopes})
     return found
 
 
 def _style(parameter: Document) -> tuple[Any, ...]:
     """How lists and objects are written: https://spec.openapis.org/oas/v3.1.1#style-values"""
     style = parameter.get("style", "form" if parameter["in"] in ("query", "cookie") else "simple")
-    return style, parameter.get("explode", style == "form"), *map(_media, parameter.get("content", ()))
+    more = parameter.get("explode", style == "form"), parameter.get("allowReserved", False)
+    return style, *more, *map(_media, parameter.get("content", ()))
 
 
 def _schema(parameter: Document) -> Any:
@@ -612,18 +627,19 @@ def read(file: str | Path) -> Document:
 def called(client: Path) -> Iterator[tuple[str, str, list[str]]]:
     """The operations that a service calls by one of its clients: the method, the nameless path, and the lines that call."""
     operations: dict[str, tuple[str, str]] = {}
-    for method in ast.walk(ast.parse((client / "__init__.py").read_text(encoding="utf-8"))):
-        for node in ast.walk(method) if isinstance(method, ast.FunctionDef) else ():
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "call":
+    tree = ast.parse((client / "__init__.py").read_text(encoding="utf-8"))
+    for method in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        for node in ast.walk(method):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.peer.call":
                 verb, route = (ast.literal_eval(argument) for argument in node.args[:2])
-                operations[method.name] = verb, _nameless(unquote(route))
+                operations[method.name] = verb, unquote(_nameless(route))
     places: dict[str, list[str]] = {}
     package = client.parent.parent
     for file in sorted(package.rglob("*.py")):
         source = file.read_text(encoding="utf-8")
         if file.is_relative_to(client.parent) or not re.search(rf"\b{client.name}\b", source, re.IGNORECASE):
             continue
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(ast.parse(source, str(file))):
             if isinstance(node, ast.Attribute):
                 name = node.attr if node.attr in operations else node.attr.removeprefix("each_")
                 places.setdefault(name, []).append(f"{file.relative_to(package.parent.parent)}:{node.end_lineno}")
@@ -637,17 +653,13 @@ def consumed(consumer: Path, new: Path) -> Found:
 
     :raises SystemExit: if it has no client of this service.
     """
-    documents = [read(file) for file in dict.fromkeys((new, *sorted(new.parent.glob("openapi*.json"))))]
-    titles = [document.get("info", {}).get("title") for document in documents]
+    documents = [read(file) for file in dict.fromkeys((new, *sorted(new.parent.glob("openapi-*.json"))))]
+    title = documents[0].get("info", {}).get("title", new)
     packages = {file.parent.name for file in new.parent.glob("src/*/modules.py")}
     recorded = [(file.parent, read(file)) for file in sorted(consumer.glob("src/*/clients/*/openapi.json"))]
-    clients = [
-        (folder, old)
-        for folder, old in recorded
-        if folder.name in packages or old.get("info", {}).get("title") in titles
-    ]
+    clients = [each for each in recorded if each[0].name in packages or each[1].get("info", {}).get("title") == title]
     if not clients:
-        sys.exit(f"{consumer} has no client of {titles[0]}.")
+        sys.exit(f"{consumer} has no client of {title}.")
     for client, old in clients:
         # Of several versions, the one that the client is of.
         paths = set(map(_nameless, old["paths"]))
@@ -655,7 +667,7 @@ def consumed(consumer: Path, new: Path) -> Found:
         for verb, route, places in called(client):
             for path, item in old["paths"].items():
                 told = resolve(old, item)
-                if _nameless(path) == route and verb.lower() in told:
+                if unquote(_nameless(path)) == route and verb.lower() in told:
                     one = {word: told[word] for word in ("parameters", verb.lower()) if word in told}
                     for line in breaking({**old, "servers": (), "paths": {path: one}}, document):
                         yield from (f"{consumer.resolve().name}, {place}: {client.name}, {line}" for place in places)
@@ -665,7 +677,9 @@ def main(old: str, new: str) -> None:
     """Print what breaks clients of ``old`` in ``new``, and exit with 1 if anything does."""
     try:
         found = list(consumed(Path(old), Path(new)) if Path(old).is_dir() else breaking(read(old), read(new)))
-    except (AttributeError, KeyError, RecursionError, SyntaxError, TypeError, ValueError) as error:
+    except SyntaxError as error:
+        sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
     sys.stdout.writelines(f"{change}\n" for change in found)
     if found:
