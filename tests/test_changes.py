@@ -420,6 +420,16 @@ def test_which_client_of_a_consumer(tmp_path: Path) -> None:
     assert (status, printed) == (1, f"{front / 'src/front/views.py'}:1: '(' was never closed\n")
 
 
+def test_each_change_is_a_line(tmp_path: Path) -> None:
+    """Whatever signs a contract has."""
+    (tmp_path / "odd.json").write_text(
+        json.dumps({**CONTRACT, "paths": {"/a\n\ud800\u202e\x1b": {"get": {}}, "/é": {}}})
+    )
+    status, printed = compare(str(tmp_path / "odd.json"), "-", given=json.dumps({**CONTRACT, "paths": {}}))
+    assert (status, printed.splitlines()[0]) == (1, r"/a\u000a\ud800\u202e\u001b: the path is removed")
+    assert printed.count("\n") == 3
+
+
 def test_a_file_that_is_missing_and_a_wrong_call(tmp_path: Path) -> None:
     assert compare(str(tmp_path / "none.json"), "-") == (1, f"{tmp_path / 'none.json'}: No such file or directory\n")
     assert compare() == (1, "Usage: changes.py OLD NEW; - is standard input.\n")

@@ -681,7 +681,9 @@ def main(old: str, new: str) -> None:
         sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
-    sys.stdout.writelines(f"{change}\n" for change in found)
+    for change in found:  # A line each, whatever is written in contracts.
+        signs = (sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in change)
+        sys.stdout.write(f"{''.join(signs)}\n")
     if found:
         sys.exit(f"{len(found)} breaking change{'s' if len(found) > 1 else ''}.")
     sys.stdout.write("Nothing breaks.\n")
