@@ -803,6 +803,8 @@ def _committed(repository: str, commit: str, path: str) -> bytes:
 def parse(data: bytes, address: str) -> dict[str, Any]:
     try:
         contract = json.loads(data)
+        # Half a character, as JSON can write one, is in no name of Python.
+        json.dumps(contract, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{address} is not JSON: {error}") from None
     if not isinstance(contract, dict):

@@ -13,7 +13,6 @@ status  says how far behind the template each is, which answers differ from FILE
         that call an operation of another service whose contract no longer keeps what the client was made from
 """
 
-import ast
 import json
 import os
 import re
@@ -33,7 +32,6 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, NoReturn
 
-from client import attribute
 from fleet_files import there, write_files
 from generate import RECORD, as_text, read
 
@@ -143,18 +141,11 @@ class Fleet:
         for peer in self.peers(service):
             if not (service.recorded_of(peer).exists() and peer.contract.exists()):
                 continue
-            command = [sys.executable, str(CHANGES), str(service.recorded_of(peer)), str(peer.contract)]
+            command = [sys.executable, str(CHANGES), str(service.folder), str(peer.contract)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if not done.returncode:
-                continue
-            lines = done.stdout.splitlines()
-            if not lines:  # One of them is no contract.
+            if done.returncode and not done.stdout:  # One of them is no contract.
                 raise FailedError(last(done.stderr))
-            used = calls(service, peer)
-            for method, path, name in operations(service.recorded_of(peer)):
-                broken = [line for line in lines if re.match(rf"({method} )?{re.escape(path)}[:,]", line)]
-                for place in used.get(name, []) if broken else []:
-                    found += [f"{service.name}, {place}: {peer.name}, {line}" for line in broken]
+            found += done.stdout.splitlines() if done.returncode else []
         return found
 
 
@@ -207,30 +198,6 @@ def load(path: Path) -> Fleet:
     except CycleError as error:
         stop(f"These services call each other: {' -> '.join(reversed(error.args[1]))}")
     return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first, path.resolve())
-
-
-def operations(contract: Path) -> Iterator[tuple[str, str, str]]:
-    """The operations of a contract: the method, the path, and what clients call it."""
-    for path, item in json.loads(contract.read_text(encoding="utf-8"))["paths"].items():
-        for method, operation in item.items():
-            if isinstance(operation, dict):
-                yield method.upper(), path, attribute(operation.get("operationId") or f"{method} {path}")
-
-
-def calls(service: Service, peer: Service) -> dict[str, list[str]]:
-    """Where a service calls another one: files and lines by the names of attributes, in modules that import its client."""
-    found: dict[str, list[str]] = {}
-    package = service.folder / "src" / service.package
-    for file in sorted(package.rglob("*.py")):
-        source = file.read_text(encoding="utf-8")
-        imported = re.search(rf"\bclients(\.| import .*\b){peer.package}\b", source)
-        if not imported or file.is_relative_to(package / "clients"):
-            continue
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Attribute):
-                place = f"{file.relative_to(service.folder)}:{node.lineno}"
-                found.setdefault(node.attr.removeprefix("each_"), []).append(place)
-    return found
 
 
 def same(services: list[Service], value: Callable[[Service], object], word: str) -> Iterable[str]:
@@ -409,7 +376,12 @@ def check(fleet: Fleet) -> int:
 
 def tell_broken(fleet: Fleet) -> bool:
     """Name what services use of others that no longer keep what they have promised."""
-    broken = [line for service in fleet.services for line in fleet.broken(service)]
+    broken = []
+    for service in fleet.services:
+        try:
+            broken += fleet.broken(service)
+        except FailedError as error:
+            broken.append(f"{service.name}: {error}")
     print(*broken, sep="\n", end="\n" if broken else "")
     return bool(broken)
 

@@ -213,9 +213,9 @@ def git(folder: Path, *command: str) -> str:
     return run(folder, "git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com", *command)
 
 
-def make(folder: Path, target: str) -> tuple[int, str]:
+def make(folder: Path, *command: str) -> tuple[int, str]:
     environment = clean_environment(PYTHONPATH=str(folder / "src"))
-    done = subprocess.run(["make", target], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(["make", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -242,6 +242,21 @@ def test_breaking_changes_since_the_last_tag(released: Path) -> None:
     assert status == 2
     for _, named in edits.values():
         assert named in printed
+    # oasdiff is no package of Python: this stands in for it.
+    oasdiff = released.with_name("oasdiff")
+    oasdiff.write_text('#!/bin/sh\necho "oasdiff $*"; grep --count operationId -\n')
+    oasdiff.chmod(0o755)
+    recorded = released.with_name("recorded.json")
+    recorded.write_text(git(released, "show", "v1:openapi.json"))
+    consumers = f"CONSUMERS={recorded} {released / 'tests'}"
+    status, printed = make(
+        released, "contract", "DIFF=oasdiff", f"PATH={oasdiff.parent}:{os.environ['PATH']}", consumers
+    )
+    assert status == 2
+    assert "\noasdiff breaking --fail-on WARN - openapi.json\n" in printed
+    assert f"openapi.json, as {recorded} knows it:\nPOST /api/v1/conversions" in printed
+    assert "celsius: maximum is narrowed" in printed
+    assert f"{released / 'tests'} has no client of contracts." in printed
 
 
 def test_drift_fails_the_check(released: Path) -> None:

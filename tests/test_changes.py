@@ -315,6 +315,12 @@ def test_the_program_needs_python_alone(tmp_path: Path) -> None:
         ("{}", "is not an OpenAPI document in JSON."),
         ('{"openapi": "3.1.1", "paths": []}', "is not an OpenAPI document in JSON."),
         ('{"openapi": "3.1.1", "paths": {"/things": {"$ref": "#/gone"}}}', "is not valid OpenAPI: KeyError('gone')"),
+        ('{"openapi": "3.1.1", "paths": {"/things": {"$ref": "other.json"}}}', "other.json is in another document"),
+        (
+            '{"openapi": "3.1.1", "paths": {"/things": {"$ref": "#/paths/~1things"}}}',
+            "#/paths/~1things refers to itself",
+        ),
+        pytest.param("[" * 100_000, "is not an OpenAPI document in JSON.", id="nested"),
     ],
 )
 def test_what_is_no_contract(tmp_path: Path, text: str, message: str) -> None:
@@ -323,6 +329,105 @@ def test_what_is_no_contract(tmp_path: Path, text: str, message: str) -> None:
     assert status == 1
     assert message in printed
     assert printed.count("\n") == 1
+
+
+CLIENT = """
+class Things:
+    def create(self, body):
+        answer = self.peer.call('POST', '/things')
+
+    def list_(self, *, limit=UNSET):
+        value = self.peer.call('GET', '/things', query={'limit': limit})
+
+    def each_list_(self):
+        yield from self.list_()
+
+    def read(self, a, b):
+        return self.peer.call('GET', '/things/{a}/parts/{b}', {'a': a, 'b': b})
+"""
+VIEWS = """
+from ..clients import (
+    billing,
+    things,
+)
+
+def view():
+    things().create(1)
+    return [
+        each
+        for each in things()
+        .each_list_()
+    ]
+"""
+
+
+def consumer(folder: Path, contract: Any, name: str = "things", views: str = VIEWS) -> Path:
+    """A service with a client of this contract, and a module that calls it."""
+    client = folder / "src/front/clients" / name
+    client.mkdir(parents=True)
+    (client / "openapi.json").write_text(json.dumps(contract))
+    (client / "__init__.py").write_text(CLIENT)
+    (folder / "src/front/views.py").write_text(views)
+    return folder
+
+
+def provider(folder: Path, edit: Edit = lambda contract: None) -> Path:
+    """A service with this contract."""
+    (folder / "src/things").mkdir(parents=True)
+    (folder / "src/things/modules.py").touch()
+    new = copy.deepcopy(CONTRACT)
+    edit(new)
+    (folder / "openapi.json").write_text(json.dumps(new))
+    return folder / "openapi.json"
+
+
+def test_what_a_consumer_calls(tmp_path: Path) -> None:
+    """What it does not call may break, and what is called alike elsewhere is no call."""
+    front = consumer(tmp_path / "front", CONTRACT)
+    (front / "src/front/other.py").write_text("from ..clients import billing\n\nbilling().create(2)\n")
+    assert compare(str(front), str(provider(tmp_path / "a"))) == (0, "Nothing breaks.\n")
+    harmless = provider(tmp_path / "b", drop(PARTS + "get"))
+    assert compare(str(front), str(harmless)) == (0, "Nothing breaks.\n"), "nobody calls it"
+    status, printed = compare(str(front), str(provider(tmp_path / "c", drop(OUT + "properties/c"))))
+    assert (status, printed.splitlines()) == (
+        1,
+        [
+            "front, src/front/views.py:8: things, POST /things, response 201, c: the property is removed",
+            "front, src/front/views.py:12: things, GET /things, response 200, c: the property is removed",
+            "2 breaking changes.",
+        ],
+    )
+    status, printed = compare(str(front), str(provider(tmp_path / "d", drop("paths/~things"))))
+    assert printed.splitlines()[0] == "front, src/front/views.py:8: things, /things: the path is removed"
+    # A file of a contract has no lines that call.
+    recorded = front / "src/front/clients/things/openapi.json"
+    assert compare(str(recorded), str(harmless))[1].startswith("GET /things/{a}/parts/{b}: the operation is removed\n")
+
+
+def test_which_client_of_a_consumer(tmp_path: Path) -> None:
+    """It is called like the service, or its contract is; and it is of one of several versions."""
+    titled = {**CONTRACT, "info": {"title": "Things"}}
+    new = provider(tmp_path / "things", lambda contract: contract.update(info={"title": "Things"}, paths={}))
+    new.with_name("openapi-v2.json").write_text(json.dumps(titled))
+    front = consumer(tmp_path / "front", titled, "stuff", VIEWS.replace("things", "stuff"))
+    assert compare(str(front), str(new)) == (0, "Nothing breaks.\n")
+    new.with_name("openapi-v2.json").unlink()
+    assert compare(str(front), str(new))[0] == 1
+    stranger = consumer(tmp_path / "stranger", CONTRACT, "other")
+    assert compare(str(stranger), str(new)) == (1, f"{stranger} has no client of Things.\n")
+    (front / "src/front/views.py").write_text("stuff = (\n")
+    status, printed = compare(str(front), str(new))
+    assert (status, printed) == (1, f"{front / 'src/front/views.py'}:1: '(' was never closed\n")
+
+
+def test_each_change_is_a_line(tmp_path: Path) -> None:
+    """Whatever signs a contract has."""
+    (tmp_path / "odd.json").write_text(
+        json.dumps({**CONTRACT, "paths": {"/a\n\ud800\u202e\x1b": {"get": {}}, "/é": {}}})
+    )
+    status, printed = compare(str(tmp_path / "odd.json"), "-", given=json.dumps({**CONTRACT, "paths": {}}))
+    assert (status, printed.splitlines()[0]) == (1, r"/a\u000a\ud800\u202e\u001b: the path is removed")
+    assert printed.count("\n") == 3
 
 
 def test_a_file_that_is_missing_and_a_wrong_call(tmp_path: Path) -> None:

@@ -247,6 +247,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {**contract(), "paths": {"/a": {"get": {**PAGES["get"], "operationId": "x"}}, "/b": {"get": {**PAGES["get"], "operationId": "X"}}}},
         "Two operations would be called x",
     ),
+    "half a character": (answering({"type": "object", "properties": {"\ud800": {}}}), "surrogates not allowed"),
     "a member that msgspec does not take": (
         answering({"type": "object", "properties": {'a"b': {}}, "required": ['a"b']}),
         "whose name msgspec does not take",

@@ -1,15 +1,20 @@
 .PHONY: openapi contract stubs
 
+CHANGES = $(BIN)/python tools/api/changes.py
+# What compares two releases; DIFF=oasdiff for those who have it: https://github.com/oasdiff/oasdiff
+COMPARE = $(if $(DIFF),$(DIFF) breaking --fail-on WARN,$(CHANGES))
+
 openapi: $(VENV)/ready ## Write openapi.json, the contract of the API, as the views say it
 	@$(FLASK) openapi write
 
-contract: $(VENV)/ready ## Name what breaks clients of the last git tag's openapi.json, and fail if anything does
+contract: $(VENV)/ready ## Name what breaks clients of the last git tag, or the services in CONSUMERS="../front", and fail if anything does
 	@$(FLASK) openapi check
-	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo 'There is no tag yet: nothing is promised.'; exit; }; \
-	files=$$(git ls-tree --name-only "$$tag" | grep '^openapi.*\.json$$') || \
-		{ echo "$$tag has no openapi.json: nothing is promised."; exit; }; \
-	for file in $$files; do echo "$$file, compared with $$tag:"; \
-		git show "$$tag:./$$file" | $(BIN)/python tools/api/changes.py - "$$file" || failed=1; done; test -z "$$failed"
+	@failed=; tag=$$(git describe --tags --abbrev=0 2>/dev/null) || echo 'There is no tag yet: nothing is promised.'; \
+	for file in $$(test -z "$$tag" || git ls-tree --name-only "$$tag" | grep '^openapi.*\.json$$' || \
+		echo "$$tag has no openapi.json: nothing is promised." >&2); do \
+		echo "$$file, compared with $$tag:"; git show "$$tag:./$$file" | $(COMPARE) - "$$file" || failed=1; done; \
+	for consumer in $(CONSUMERS); do echo "openapi.json, as $$consumer knows it:"; \
+		$(CHANGES) "$$consumer" openapi.json || failed=1; done; test -z "$$failed"
 
 # The template brings the program.
 stubs: $(VENV)/ready ## Write typed views and schemas of the contract in the file CONTRACT as a blueprint, to be filled in

@@ -4,56 +4,92 @@ A client sends requests and reads responses. So a request may not be asked for m
 a response may not hold less, or other values, than before.
 
 Usage: changes.py OLD NEW; - is standard input. The status is 1 if anything breaks.
+
+OLD may be the folder of a service that calls this one. Then what its client was made from is compared,
+and a line is printed for each line of its code that calls an operation which breaks.
 """
 
+import ast
 import json
+import math
 import re
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 Document = Mapping[str, Any]
 Found = Iterator[str]
 #: By place and name.
 Parameters = Mapping[tuple[str, str], Document]
 
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 #: Keywords that bound a value, and whether a larger bound allows more.
 BOUNDS = {
-    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), True),
-    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), False),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties", "maxContains"), True),
+    **dict.fromkeys(("minLength", "minItems", "minProperties"), False),
 }
-EXACT = ("pattern", "format", "multipleOf", "uniqueItems")
+#: Keywords that are only compared as they stand.
+EXACT = [
+    *("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then"),
+    *("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas"),
+]
+#: Keywords that say nothing of a value.
+NOTES = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "discriminator"}
+NOTES |= {"nullable", "readOnly", "writeOnly", "$comment", "$ref", "allOf", "$defs", "$id", "$schema"}
+#: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
+MANY, PAIRS = 500, 64
+#: Formats that hold all values of another one.
+WIDER = (["int32", "int64"], ["float", "double"])
+NOTHING: Document = {}
+NEVER: Document = {"enum": []}
+
+
+class Choice(NamedTuple):
+    """An alternative of a schema: the members that tell it from others, its name, its type, and its schema."""
+
+    tags: Mapping[str, Any]
+    name: str
+    kind: str
+    schema: Document
+
+    @property
+    def label(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.tags.items()) or self.name
 
 
 def breaking(old: Document, new: Document) -> Found:
     """Name every breaking change, a line each."""
-    return Comparison(old, new).paths()
+    return iter(dict.fromkeys(Comparison(old, new).paths()))
 
 
 class Comparison:
     def __init__(self, old: Document, new: Document) -> None:
         self.old = old
         self.new = new
-        self.merged: dict[int, Document] = {}
+        #: What was made of schemas, by their ids, and these schemas, so that no other one gets their ids.
+        self.made: dict[Any, tuple[Any, Document]] = {}
         #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
-        self.waiting: deque[tuple[str, Document, Document, bool]] = deque()
+        self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
 
     def paths(self) -> Found:
-        servers = [{server["url"] for server in document.get("servers", ())} for document in (self.old, self.new)]
-        yield from (f"{url}: the server is removed" for url in sorted(servers[0] - servers[1]))
+        yield from _servers("", self.old, self.new)
         # No client sends what a parameter of the path is called.
         known = {_nameless(path): path for path in self.new["paths"]}
         for path in self.old["paths"]:
-            if _nameless(path) not in known:
+            name = path if path in self.new["paths"] else known.get(_nameless(path))
+            if name is None:
                 yield f"{path}: the path is removed"
                 continue
-            pairs = ((self.old, path), (self.new, known[_nameless(path)]))
+            pairs = ((self.old, path), (self.new, name))
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
-            for method in ("get", "put", "post", "delete", "options", "head", "patch", "trace"):
+            yield from _servers(f"{path}, ", *items)
+            for method in METHODS:
                 if method in items[0]:
                     where = f"{method.upper()} {path}"
                     if method not in items[1]:
@@ -66,24 +102,20 @@ class Comparison:
     def operation(self, where: str, old: Document, new: Document) -> Found:
         if old.get("operationId") != new.get("operationId"):
             yield f"{where}: the operation is called {new.get('operationId')}, and was {old.get('operationId')}"
+        yield from _servers(f"{where}, ", old, new)
         yield from self.bodies(
             where, resolve(self.old, old.get("requestBody")), resolve(self.new, new.get("requestBody"))
         )
-        for status, response in old.get("responses", {}).items():
-            at = f"{where}, response {status}"
-            if status not in new.get("responses", {}):
-                yield f"{at}: the response is removed"
-            else:
-                yield from self.response(at, resolve(self.old, response), resolve(self.new, new["responses"][status]))
+        yield from self.responses(where, _statuses(self.old, old), _statuses(self.new, new))
         yield from self.security(where, old, new)
 
     def security(self, where: str, old: Document, new: Document) -> Found:
         """A client that was allowed before has to be allowed by one of the new alternatives."""
-        before = [_asked(each) for each in old.get("security", self.old.get("security")) or [{}]]
-        after = [_asked(each) for each in new.get("security", self.new.get("security")) or [{}]]
-        refused = [given for given in before if not any(asked <= given for asked in after)]
-        for name in sorted({name for given in refused for asked in after for name in asked - given}):
-            yield f"{where}: {name} is required to be allowed"
+        before = [_asked(self.old, each) for each in old.get("security", self.old.get("security")) or [{}]]
+        after = [_asked(self.new, each) for each in new.get("security", self.new.get("security")) or [{}]]
+        refused = [given for given in before if not any(asked.keys() <= given.keys() for asked in after)]
+        names = {name for given in refused for asked in after for key, name in asked.items() if key not in given}
+        yield from (f"{where}: {name} is required to be allowed" for name in sorted(names))
 
     def _parameters(self, found: tuple[Document, str], item: Document, method: str) -> Parameters:
         """The parameters by their names, and those of the path by their places in it."""
@@ -92,8 +124,16 @@ class Comparison:
         listed = [*item.get("parameters", ()), *item[method].get("parameters", ())]
         named = [(each["in"], each["name"], each) for each in (resolve(document, parameter) for parameter in listed)]
         return {
-            (place, str(order.index(name) + 1) if place == "path" and name in order else name): each
+            (
+                place,
+                str(order.index(name) + 1)
+                if place == "path" and name in order
+                else name.lower()
+                if place == "header"
+                else name,
+            ): each
             for place, name, each in named
+            if place != "header" or name.lower() not in ("accept", "authorization", "content-type")
         }
 
     def parameters(self, where: str, old: Parameters, new: Parameters) -> Found:
@@ -117,168 +157,414 @@ class Comparison:
             yield f"{at}: it is required now"
         yield from self.contents(at, old, new, sent=True)
 
+    def responses(self, where: str, old: Document, new: Document) -> Found:
+        """A range, such as 4XX, may become some of its statuses. A success that is new is none that clients know."""
+        for status, response in old.items():
+            at = f"{where}, response {status}"
+            inside = new.keys() - old.keys() if status[1:] == "XX" else ()
+            same = [each for each in new if each == status or (each in inside and each[0] == status[0])]
+            if not same and not (status == "default" and new.keys() - old.keys()):
+                yield f"{at}: the response is removed"
+            for each in same:
+                yield from self.response(at, response, new[each])
+        for status, response in new.items():
+            if status[0] == "2" and status not in old and "2XX" not in old:
+                at = f"{where}, response {status}"
+                if "default" in old:
+                    yield from self.response(at, old["default"], response)
+                else:
+                    yield f"{at}: it may be answered now"
+
     def response(self, at: str, old: Document, new: Document) -> Found:
-        for name in old.get("headers", {}):
-            if name not in new.get("headers", {}):
+        headers = [
+            {name.lower(): (name, resolve(document, header)) for name, header in response.get("headers", {}).items()}
+            for document, response in ((self.old, old), (self.new, new))
+        ]
+        for key, (name, header) in headers[0].items():
+            if key not in headers[1]:
                 yield f"{at}: the header {name} is removed"
+                continue
+            other = headers[1][key][1]
+            if header.get("required") and not other.get("required"):
+                yield f"{at}, header {name}: it may be absent now"
+            yield from self.values(f"{at}, header {name}", _schema(header), _schema(other), sent=False)
         yield from self.contents(at, old, new, sent=False)
 
     def contents(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
+        known = {_media(media): content for media, content in new.get("content", {}).items()}
         for media, content in old.get("content", {}).items():
-            if media in new.get("content", {}):
-                schemas = (content.get("schema", {}), new["content"][media].get("schema", {}))
-                yield from self.values(at, *schemas, sent=sent)
-            else:
+            kind = _media(media)
+            ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*") if sent else (kind,)
+            other = next((known[each] for each in ranges if each in known), None)
+            if other is None:
                 yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
+                continue
+            yield from self.values(at, content.get("schema", {}), other.get("schema", {}), sent=sent)
+            for name, encoding in content.get("encoding", {}).items():
+                if name in other.get("encoding", {}) and other["encoding"][name] != encoding:
+                    yield f"{at}, {name}: it is written otherwise now"
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""
-        olds, news = list(self._choices(self.old, old)), list(self._choices(self.new, new))
+        flat = [self._flat(*pair) for pair in ((self.old, old), (self.new, new))]
+        names = [schema.get("discriminator", {}).get("propertyName") for schema in flat]
+        if all(names) and names[0] != names[1]:
+            yield f"{at}: {names[1]} tells which alternative it is, and was {names[0]}"
+        olds, news = _joined(self._choices(self.old, old)), _joined(self._choices(self.new, new))
         # The new contract has to accept values that clients send; clients have to know values that they read.
         needed, offered = (olds, news) if sent else (news, olds)
-        for label, kind, schema in needed:
-            near = [each for each in offered if each[1] in (kind, "number" if kind == "integer" else kind)]
-            if any(each[1] == "any" != kind for each in offered) or (near and kind == "null"):
-                continue  # There is nothing more to say of it.
-            pairs = [(schema, each[2]) if sent else (each[2], schema) for each in near]
-            several = [each[1] for each in needed].count(kind) > 1 or len(pairs) > 1
+        for one in needed:
+            near = [each for each in offered if each.kind in (one.kind, "number" if one.kind == "integer" else "")]
+            if near and one.kind == "null":
+                continue
+            free = [each.schema for each in offered if each.kind == "any" != one.kind]
+            if free:
+                yield from _bounds(at, one.kind, *((one.schema, free[0]) if sent else (free[0], one.schema)), sent=sent)
+                continue
+            several = [each.kind for each in needed].count(one.kind) > 1 or len(near) > 1
             if several:  # Whatever their order is.
-                pairs = self._alike(pairs, [bool(label) and each[0] == label for each in near], sent=sent)
-            if pairs:
-                self.waiting.append((at, *pairs[0], sent))
+                near = self._alike(one, near, sent=sent)
+            if near:
+                pair = (one.schema, near[0].schema) if sent else (near[0].schema, one.schema)
+                self.waiting.append((at, one.kind, *pair, sent))
             else:
-                name = f"{kind} {label}" if label and several else kind
+                name = f"{one.kind} {one.label}" if one.label and several else one.kind
                 yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
 
-    def _choices(self, document: Document, schema: Document | bool) -> Iterator[tuple[str, str, Document]]:
-        """The alternatives of a schema, resolved: what each is called, its type, and its schema."""
-        written = {} if isinstance(schema, bool) else schema
-        schema = self._merge(document, resolve(document, written))
-        alternatives = schema.get("anyOf") or schema.get("oneOf") or ()
-        for alternative in alternatives:
-            yield from self._choices(document, alternative)
+    def _choices(
+        self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
+    ) -> Iterator[Choice]:
+        """The alternatives of a schema, each of one type; an alternative may refer to what it is an alternative of."""
+        schema = self._flat(document, written)
         if schema.get("nullable") is True:  # As OpenAPI 3.0 writes it.
-            yield "", "null", schema
-        if alternatives:
+            yield Choice({}, "", "null", {})
+        if word := next(
+            (word for word in ("anyOf", "oneOf") if schema.get(word) and id(schema[word]) not in within), ""
+        ):
+            # What stands beside the alternatives holds for each of them.
+            rest = {name: value for name, value in schema.items() if name not in NOTES | {word}}
+            beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
+            for alternative in schema[word]:
+                reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
+                for each in [tags] if tags else _told(schema.get("discriminator") or {}, reference):
+                    both = {"allOf": [beside, alternative]}
+                    for choice in self._choices(document, both, each, within | {id(schema[word])}):
+                        yield choice._replace(name=reference.rpartition("/")[2] or choice.name)
             return
-        kinds = schema.get("type")
-        if kinds is None and ("enum" in schema or "const" in schema):
-            kinds = list(dict.fromkeys(_kind(value) for value in schema.get("enum", [schema.get("const")])))
-        for kind in [kinds] if isinstance(kinds, str) else kinds or ["any"]:
-            yield _label(written, schema) if kind == "object" else "", kind, schema
+        for kind in _kinds(schema):
+            if kind == "object":
+                parts = {name: self._flat(document, part) for name, part in schema.get("properties", {}).items()}
+                fixed = {name: _enumeration(part) for name, part in parts.items()}
+                found = {name: values[0] for name, values in fixed.items() if values and len(values) == 1}
+                yield Choice(found | dict(tags), schema.get("title", ""), kind, schema)
+            else:
+                yield Choice({}, "", kind, schema)
 
-    def _alike(self, pairs: list[tuple[Document, Document]], named: list[bool], *, sent: bool) -> list[Any]:
-        """The pairs, the best first: written alike, called alike, or fitting; without any other, none."""
-        written = [pair for pair in pairs if pair[0] == pair[1]]
-        called = [pair for pair, same in zip(pairs, named, strict=True) if same]
+    def _alike(self, one: Choice, near: list[Choice], *, sent: bool) -> list[Choice]:
+        """Those that members tell to be the same, or that are written, called or fitting alike; without any, none."""
+        if apart := [each for each in near if each.tags.keys() & one.tags.keys()]:
+            near = [each for each in apart if {**one.tags, **each.tags} == {**each.tags, **one.tags}]
+            if len(near) < 2:
+                return near
+        written = [each for each in near if each.schema == one.schema]
+        called = [each for each in near if one.name and each.name == one.name]
         if written or called or self.matching:
-            return written or called or pairs
+            return written or called or near
         # By what they say themselves: what waits, and alternatives in them, does not count.
         waiting, self.waiting, self.matching = self.waiting, deque(), True
-        fitting = [pair for pair in pairs if next(self._same_kind("", *pair, sent=sent), None) is None]
+        pairs = [(one.schema, each.schema) if sent else (each.schema, one.schema) for each in near]
+        fitting = [next(self._same_kind("", one.kind, *pair, sent=sent), None) is None for pair in pairs]
         self.waiting, self.matching = waiting, False
-        return fitting
+        return [each for each, fits in zip(near, fitting, strict=True) if fits]
 
-    def _merge(self, document: Document, schema: Document) -> Document:
-        """A schema with the parts of its ``allOf`` in it, the same for the same schema."""
-        if "allOf" not in schema:
-            return schema
-        if id(schema) not in self.merged:
-            merged = {name: value for name, value in schema.items() if name != "allOf"}
-            self.merged[id(schema)] = merged
-            for part in schema["allOf"]:
-                found = self._merge(document, resolve(document, part))
-                merged |= {
-                    **found,
-                    "properties": merged.get("properties", {}) | found.get("properties", {}),
-                    "required": [*merged.get("required", ()), *found.get("required", ())],
-                }
-        return self.merged[id(schema)]
+    def _flat(self, document: Document, schema: Any) -> Document:
+        """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
+        found: dict[int, Document] = {}
+        _parts(document, schema, found)
+        parts = [part for part in found.values() if part.keys() - {"$ref", "allOf"}]
+        if len(parts) == 1 and not parts[0].keys() & {"$ref", "allOf"}:
+            return parts[0]
+        key = frozenset(map(id, parts))
+        if key not in self.made:
+            made: Document = NOTHING
+            for part in parts:
+                made = _both(made, part)
+            self.made[key] = parts, made
+        return self.made[key][1]
 
     def schemas(self) -> Found:
         """Compare what waits, each pair once in an operation: schemas may hold each other, and themselves."""
         seen = {}
         while self.waiting:
-            at, old, new, sent = self.waiting.popleft()
-            pair = (id(old), id(new), sent)
+            at, kind, old, new, sent = self.waiting.popleft()
+            pair = (kind, id(old), id(new), sent)
             if pair not in seen:
                 seen[pair] = old, new  # Kept, so that no other schema gets the id of one of these.
-                yield from self._same_kind(at, old, new, sent=sent)
+                yield from self._same_kind(at, kind, old, new, sent=sent)
 
-    def _same_kind(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
-        yield from _bounds(at, old, new, sent=sent)
+    def _same_kind(self, at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
+        if old != new:
+            yield from _bounds(at, kind, old, new, sent=sent)
         if sent and old.get("default") is not None and old["default"] != new.get("default"):
             yield f"{at}: without it, {new.get('default', 'nothing')!r} is taken, and was {old['default']!r}"
-        for name, schema in old.get("properties", {}).items():
+        if kind in ("object", "any"):
+            yield from self._members(at, old, new, sent=sent)
+        if kind in ("array", "any"):
+            heads = [schema.get("prefixItems", ()) for schema in (old, new)]
+            for place in range(max(map(len, heads))):
+                items = [
+                    head[place] if place < len(head) else schema.get("items", {})
+                    for head, schema in zip(heads, (old, new), strict=True)
+                ]
+                yield from self.values(f"{at}[{place}]", *items, sent=sent)
+            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent)
+
+    def _members(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
+        olds, news = old.get("properties", {}), new.get("properties", {})
+        # Requests do not hold what is readOnly, and responses not what is writeOnly.
+        word = "readOnly" if sent else "writeOnly"
+        hidden = [
+            {name for name, part in parts.items() if self._flat(document, part).get(word) is True}
+            for document, parts in ((self.old, olds), (self.new, news))
+        ]
+        before, after = (list(schema.get("required", ())) for schema in (old, new))
+        for name, schema in olds.items():
+            if name in hidden[0]:
+                continue
             where = f"{at}, {name}"
-            if name in new.get("properties", {}):
-                yield from self.values(where, schema, new["properties"][name], sent=sent)
-                if not sent and name in old.get("required", ()) and name not in new.get("required", ()):
-                    yield f"{where}: it may be absent now"
+            if name in news:
+                if name in hidden[1]:
+                    yield f"{where}: it is {word} now"
+                yield from self.values(where, schema, news[name], sent=sent)
             else:
                 yield f"{where}: the property is removed"
         if sent:
-            for name in new.get("required", ()):
-                if name not in old.get("required", ()):
-                    known = name in old.get("properties", {})
+            for name in after:
+                if name not in before and name not in hidden[1]:
+                    known = name in olds
                     yield f"{at}, {name}: it is {'' if known else 'new and '}required{' now' if known else ''}"
-            if new.get("additionalProperties") is False and old.get("additionalProperties", True) is not False:
-                yield f"{at}: further properties are refused now"
-        if "items" in old or "items" in new:
-            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent)
-        extra = [schema.get("additionalProperties") for schema in (old, new)]
-        if all(isinstance(schema, dict) for schema in extra):
+        else:
+            yield from (
+                f"{at}, {name}: it may be absent now"
+                for name in before
+                if name not in after and name not in hidden[0] and (name in news or name not in olds)
+            )
+        extra = [schema.get("additionalProperties", schema.get("unevaluatedProperties", True)) for schema in (old, new)]
+        if extra[1] is False and sent and extra[0] is not False:
+            yield f"{at}: further properties are refused now"
+        elif extra[0] not in (True, {}, False) or (sent and extra[0] is not False):
             yield from self.values(f"{at}.*", *extra, sent=sent)
+        patterns = [schema.get("patternProperties", {}) for schema in (old, new)]
+        for pattern in patterns[0].keys() | patterns[1].keys():
+            if all(pattern in each for each in patterns):
+                yield from self.values(f"{at}.{pattern}", *(each[pattern] for each in patterns), sent=sent)
+            elif pattern in patterns[sent]:
+                yield f"{at}.{pattern}: it is {'a new rule' if sent else 'no rule now'}"
 
 
-def _bounds(at: str, old: Document, new: Document, *, sent: bool) -> Found:
+def _bounds(at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
     """Bounds and lists of values, which may only widen for what is sent, and only narrow for what is read."""
     stronger, weaker = (new, old) if sent else (old, new)
     verb = "narrowed" if sent else "widened"
-    for word, larger_allows_more in BOUNDS.items():
-        strong, weak = bounds = [_bound(schema, word) for schema in (stronger, weaker)]
-        if strong is not None and (weak is None or (strong < weak if larger_allows_more else strong > weak)):
-            before, after = ["none" if bound is None else bound for bound in (bounds[::-1] if sent else bounds)]
-            yield f"{at}: {word} is {verb}, from {before} to {after}"
-    for word in EXACT:
-        if stronger.get(word) not in (None, False) and stronger.get(word) != weaker.get(word):
-            yield f"{at}: {word} is {new.get(word, 'none')}, and was {old.get(word, 'none')}"
-    strong, weak = (_enumeration(schema) for schema in (stronger, weaker))
-    if strong is not None and weak is None:
-        yield f"{at}: {'only some values are accepted now' if sent else 'it may be any value now'}"
-    elif strong is not None and weak is not None:
-        for value in weak:
-            if value not in strong:
+    values, accepted = _enumeration(weaker, kind), _enumeration(stronger, kind)
+    if values is not None:  # Then no other bound of these matters.
+        for value in values:
+            if value not in (values if accepted is None else accepted) or not _fits(value, kind, stronger):
                 yield f"{at}: {value!r} is {'no longer accepted' if sent else 'a new value'}"
+        return
+    if accepted is not None:
+        yield f"{at}: {'only some values are accepted now' if sent else 'it may be any value now'}"
+    limits = []
+    for word in ("maximum", "minimum"):
+        (strong, excluded), (weak, beyond) = (_limit(schema, word, kind) for schema in (stronger, weaker))
+        sign = 1 if word == "maximum" else -1
+        if strong is not None and (weak is None or (strong * sign, not excluded) < (weak * sign, not beyond)):
+            limits.append((f"exclusiveM{word[1:]}" if excluded else word, strong, weak))
+    for word, larger_allows_more in BOUNDS.items():
+        strong, weak = (schema.get(word) for schema in (stronger, weaker))
+        least = weak or (None if larger_allows_more else 0)
+        if strong is not None and (least is None or (strong < least if larger_allows_more else strong > least)):
+            limits.append((word, strong, weak))
+    for word, strong, weak in limits:
+        before, after = ["none" if bound is None else bound for bound in ((weak, strong) if sent else (strong, weak))]
+        yield f"{at}: {word} is {verb}, from {before} to {after}"
+    for word in EXACT:
+        strong, weak = (_exact(schema, word) for schema in (stronger, weaker))
+        if strong in (None, False) or strong == weak or [weak, strong] in WIDER:
+            continue
+        if word != "multipleOf" or not weak or weak % strong:
+            yield f"{at}: {word} is {new.get(word, 'none')}, and was {old.get(word, 'none')}"
 
 
-def _bound(schema: Document, word: str) -> Any:
-    """A bound as OpenAPI 3.1 says it. In 3.0, ``exclusiveMaximum`` is a flag of ``maximum``."""
-    if isinstance(schema.get(word), bool):
-        return schema.get(word.replace("exclusiveM", "m")) if schema[word] else None
-    return None if schema.get(f"exclusiveM{word[1:]}") is True else schema.get(word)
+def _limit(schema: Document, word: str, kind: str) -> tuple[Any, bool]:
+    """The largest or smallest number, and whether it is excluded itself, as OpenAPI 3.0 or 3.1 says it."""
+    exclusive = schema.get(f"exclusiveM{word[1:]}")
+    found = [(schema[word], exclusive is True)] if word in schema else []
+    if exclusive is not None and not isinstance(exclusive, bool):
+        found.append((exclusive, True))
+    if not found:
+        return None, False
+    sign = 1 if word == "maximum" else -1
+    limit, excluded = min(found, key=lambda each: (each[0] * sign, not each[1]))
+    if kind == "integer":  # Below 9 is at most 8.
+        inside = math.floor(limit * sign)
+        return (inside - (excluded and inside == limit * sign)) * sign, False
+    return limit, excluded
+
+
+def _fits(value: Any, kind: str, schema: Document) -> bool:
+    """Whether a value of a list is within bounds."""
+    if kind in ("integer", "number"):
+        (most, below), (least, above) = (_limit(schema, word, kind) for word in ("maximum", "minimum"))
+        return (most is None or value < most or (value == most and not below)) and (
+            least is None or value > least or (value == least and not above)
+        )
+    if kind != "string":
+        return True
+    return bool(
+        schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+        and re.search(schema.get("pattern", ""), value)
+    )
+
+
+def _exact(schema: Document, word: str) -> Any:
+    """A keyword as OpenAPI 3.1 writes it; a password is a text."""
+    form = schema.get("format")
+    if word == "contentEncoding" and form == "byte":
+        return "base64"
+    if word == "contentMediaType" and form == "binary":
+        return "application/octet-stream"
+    return None if word == "format" and form in ("binary", "byte", "password") else schema.get(word)
+
+
+def _parts(document: Document, schema: Any, found: dict[int, Document]) -> None:
+    """Find the schemas that hold together with this one: what it refers to, and its ``allOf``."""
+    if not isinstance(schema, Mapping):
+        schema = NEVER if schema is False else NOTHING
+    if id(schema) not in found:
+        found[id(schema)] = schema
+        if isinstance(schema.get("$ref"), str):
+            _parts(document, _target(document, schema["$ref"]), found)
+        for part in schema.get("allOf", ()):
+            _parts(document, part, found)
+
+
+def _both(one: Document, other: Document) -> Document:
+    """A schema of what holds in both."""
+    made = {**other, **one}
+    for word in one.keys() & other.keys() - NOTES:
+        first, second = one[word], other[word]
+        if first == second:
+            continue
+        if word in ("properties", "patternProperties"):
+            shared = {name: {"allOf": [first[name], second[name]]} for name in first.keys() & second.keys()}
+            made[word] = {**second, **first, **shared}
+        elif word == "required":
+            made[word] = [*dict.fromkeys([*first, *second])]
+        elif word == "items":
+            made[word] = {"allOf": [first, second]}
+        elif word == "enum":
+            made[word] = [value for value in first if value in second]
+        elif word == "type":
+            kinds = [[kind] if isinstance(kind, str) else kind for kind in (first, second)]
+            made[word] = [kind for kind in kinds[0] if kind in kinds[1] or (kind == "integer" and "number" in kinds[1])]
+        elif word in ("anyOf", "oneOf") and len(first) * len(second) <= PAIRS:
+            made[word] = [{"allOf": pair} for pair in product(first, second)]
+        elif word in ("maximum", "minimum", *BOUNDS):
+            made[word] = min(first, second) if word[:3] == "max" else max(first, second)
+        elif word == "additionalProperties":
+            made[word] = False if False in (first, second) else second if first is True else first
+    return made
+
+
+def _kinds(schema: Document) -> list[str]:
+    kinds, values = schema.get("type"), _enumeration(schema)
+    if kinds is not None:
+        return [kinds] if isinstance(kinds, str) else list(kinds)
+    if values is not None:
+        return [*dict.fromkeys(map(_kind, values))]
+    if schema.keys() & {"properties", "required", "additionalProperties", "patternProperties"}:
+        return ["object"]
+    return ["array"] if schema.keys() & {"items", "prefixItems"} else ["any"]
+
+
+def _joined(choices: Iterable[Choice]) -> list[Choice]:
+    """The alternatives, and those that are lists of values of one type as one."""
+    found = list(islice(choices, MANY))
+    if len(found) == MANY:
+        raise ValueError(f"a schema has {MANY} alternatives or more")
+    for kind in ("string", "integer", "number", "boolean") if len(found) > 1 else ():
+        listed = [(each, values) for each in found if each.kind == kind and (values := _enumeration(each.schema, kind))]
+        others = [each for each in found if not any(each is one for one, _ in listed)]
+        if len(listed) + sum(each.kind == kind for each in others) > 1 and listed:
+            open_ = [each.schema for each in others if each.kind == kind]
+            values = [v for _, several in listed for v in several if not any(_fits(v, kind, one) for one in open_)]
+            joined = {**listed[0][0].schema, "enum": values}
+            joined.pop("const", None)
+            found = [*others, *([Choice({}, "", kind, joined)] if values else [])]
+    return found
+
+
+def _told(discriminator: Document, reference: str) -> list[Document]:
+    """The values by which a discriminator tells an alternative from others."""
+    if not reference or "propertyName" not in discriminator:
+        return [NOTHING]
+    name = reference.rpartition("/")[2]
+    values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
+    return [{discriminator["propertyName"]: value} for value in values or [name]]
+
+
+def _servers(where: str, old: Document, new: Document) -> Found:
+    urls = [
+        [
+            text
+            for server in told.get("servers", ())
+            for text in (
+                server["url"].rstrip("/") or "/",
+                *(
+                    f"{server['url']} with {name} {value}"
+                    for name, one in server.get("variables", {}).items()
+                    for value in one.get("enum") or [one.get("default")]
+                ),
+            )
+        ]
+        for told in (old, new)
+    ]
+    yield from (f"{where}{url}: the server is removed" for url in sorted(set(urls[0]) - set(urls[1])))
+
+
+def _statuses(document: Document, operation: Document) -> dict[str, Document]:
+    return {
+        status if status == "default" else status.upper(): resolve(document, response)
+        for status, response in operation.get("responses", {}).items()
+    }
 
 
 def _nameless(path: str) -> str:
     return re.sub("{[^{}]*}", "{}", path)
 
 
-def _asked(alternative: Document) -> set[str]:
-    """The names of schemes and of their scopes."""
-    return {word for name, scopes in alternative.items() for word in (name, *(f"{name} {scope}" for scope in scopes))}
+def _media(name: str) -> str:
+    return re.sub(r";\s*charset=[^;]*| ", "", name.lower())
 
 
-def _style(parameter: Document) -> tuple[str, bool]:
+def _asked(document: Document, alternative: Document) -> dict[Any, str]:
+    """What has to be shown, schemes and scopes: what it is, and how it is called. The name of a scheme is no matter."""
+    found: dict[Any, str] = {}
+    for name, scopes in alternative.items():
+        told = resolve(document, document.get("components", {}).get("securitySchemes", {}).get(name))
+        what = told.get("type"), str(told.get("scheme")).lower(), told.get("in"), told.get("name")
+        scheme: Any = what if told else name
+        found[scheme] = name
+        found.update({(scheme, scope): f"{name} {scope}" for scope in scopes})
+    return found
+
+
+def _style(parameter: Document) -> tuple[Any, ...]:
     """How lists and objects are written: https://spec.openapis.org/oas/v3.1.1#style-values"""
     style = parameter.get("style", "form" if parameter["in"] in ("query", "cookie") else "simple")
-    return style, parameter.get("explode", style == "form")
-
-
-def _label(written: Document, schema: Document) -> str:
-    """What an alternative is called: the value that tells it from others, or its name."""
-    parts = {name: part for name, part in schema.get("properties", {}).items() if isinstance(part, dict)}
-    tags = [f"{name}={part['const']}" for name, part in parts.items() if "const" in part]
-    return " ".join(tags) or str(written.get("$ref", "")).rpartition("/")[2] or schema.get("title", "")
+    more = parameter.get("explode", style == "form"), parameter.get("allowReserved", False)
+    return style, *more, *map(_media, parameter.get("content", ()))
 
 
 def _schema(parameter: Document) -> Any:
@@ -287,8 +573,14 @@ def _schema(parameter: Document) -> Any:
     return parameter.get("schema", content.get("schema", {}))
 
 
-def _enumeration(schema: Document) -> list[Any] | None:
-    return [schema["const"]] if "const" in schema else schema.get("enum")
+def _enumeration(schema: Document, kind: str = "") -> list[Any] | None:
+    """The values that a schema lists, of one type."""
+    values: list[Any] | None = [schema["const"]] if "const" in schema else schema.get("enum")
+    if values is None or not kind:
+        return values
+    kinds = ("integer", "number") if kind in ("integer", "number") else (kind,)
+    found = [value for value in values if kind == "any" or _kind(value) in kinds]
+    return None if kind == "boolean" and len(found) == 2 else found
 
 
 def _kind(value: object) -> str:
@@ -296,16 +588,27 @@ def _kind(value: object) -> str:
     return names.get(type(value), "object")
 
 
+def _target(document: Document, reference: str) -> Any:
+    if not reference.startswith("#/"):
+        raise ValueError(f"{reference} is in another document")
+    found: Any = document
+    for part in unquote(reference[2:]).split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        found = found[int(name) if isinstance(found, list) else name]
+    return found
+
+
 def resolve(document: Document, value: Any) -> Any:
-    while isinstance(value, Mapping) and "$ref" in value:
-        found: Any = document
-        for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
+    followed = []
+    while isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
+        if value["$ref"] in followed:
+            raise ValueError(f"{value['$ref']} refers to itself")
+        followed.append(value["$ref"])
+        value = _target(document, value["$ref"])
     return value or {}
 
 
-def read(file: str) -> Document:
+def read(file: str | Path) -> Document:
     """The document in a file.
 
     :raises SystemExit: if that is no OpenAPI document.
@@ -316,19 +619,71 @@ def read(file: str) -> Document:
             return contract  # type: ignore[no-any-return]
     except OSError as error:
         sys.exit(f"{file}: {error.strerror}")
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         pass
     sys.exit(f"{file} is not an OpenAPI document in JSON.")
 
 
+def called(client: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """The operations that a service calls by one of its clients: the method, the nameless path, and the lines that call."""
+    operations: dict[str, tuple[str, str]] = {}
+    tree = ast.parse((client / "__init__.py").read_text(encoding="utf-8"))
+    for method in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        for node in ast.walk(method):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.peer.call":
+                verb, route = (ast.literal_eval(argument) for argument in node.args[:2])
+                operations[method.name] = verb, unquote(_nameless(route))
+    places: dict[str, list[str]] = {}
+    package = client.parent.parent
+    for file in sorted(package.rglob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        if file.is_relative_to(client.parent) or not re.search(rf"\b{client.name}\b", source, re.IGNORECASE):
+            continue
+        for node in ast.walk(ast.parse(source, str(file))):
+            if isinstance(node, ast.Attribute):
+                name = node.attr if node.attr in operations else node.attr.removeprefix("each_")
+                places.setdefault(name, []).append(f"{file.relative_to(package.parent.parent)}:{node.end_lineno}")
+    for name, (verb, route) in operations.items():
+        if name in places:
+            yield verb, route, places[name]
+
+
+def consumed(consumer: Path, new: Path) -> Found:
+    """Name the lines of a service that calls this one, and what breaks there.
+
+    :raises SystemExit: if it has no client of this service.
+    """
+    documents = [read(file) for file in dict.fromkeys((new, *sorted(new.parent.glob("openapi-*.json"))))]
+    title = documents[0].get("info", {}).get("title", new)
+    packages = {file.parent.name for file in new.parent.glob("src/*/modules.py")}
+    recorded = [(file.parent, read(file)) for file in sorted(consumer.glob("src/*/clients/*/openapi.json"))]
+    clients = [each for each in recorded if each[0].name in packages or each[1].get("info", {}).get("title") == title]
+    if not clients:
+        sys.exit(f"{consumer} has no client of {title}.")
+    for client, old in clients:
+        # Of several versions, the one that the client is of.
+        paths = set(map(_nameless, old["paths"]))
+        document = max(documents, key=lambda each: len(paths & set(map(_nameless, each["paths"]))))
+        for verb, route, places in called(client):
+            for path, item in old["paths"].items():
+                told = resolve(old, item)
+                if unquote(_nameless(path)) == route and verb.lower() in told:
+                    one = {word: told[word] for word in ("parameters", verb.lower()) if word in told}
+                    for line in breaking({**old, "servers": (), "paths": {path: one}}, document):
+                        yield from (f"{consumer.resolve().name}, {place}: {client.name}, {line}" for place in places)
+
+
 def main(old: str, new: str) -> None:
     """Print what breaks clients of ``old`` in ``new``, and exit with 1 if anything does."""
-    documents = read(old), read(new)
     try:
-        found = list(breaking(*documents))
+        found = list(consumed(Path(old), Path(new)) if Path(old).is_dir() else breaking(read(old), read(new)))
+    except SyntaxError as error:
+        sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
-    sys.stdout.writelines(f"{change}\n" for change in found)
+    for change in found:  # A line each, whatever is written in contracts.
+        signs = (sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in change)
+        sys.stdout.write(f"{''.join(signs)}\n")
     if found:
         sys.exit(f"{len(found)} breaking change{'s' if len(found) > 1 else ''}.")
     sys.stdout.write("Nothing breaks.\n")
