@@ -2,7 +2,8 @@
 
 Usage: fleet.py sync | run | update | check | status [FILE]
 
-FILE is fleet.toml, unless told otherwise; the services are folders beside it, each a git repository of its own.
+FILE is fleet.toml, unless told otherwise; the services are folders beside it, each a git repository of its own, or all
+in the one that FILE is in: one_repository = true.
 
 sync    makes services that are missing, changes the answers of those whose answers in FILE have changed, and writes
         clients of the services that each calls, from their contracts; and for all, catalog-info.yaml and compose.yaml
@@ -69,6 +70,8 @@ class Service:
     answers: dict[str, str]
     calls: list[str]
     port: int
+    #: Whether its repository has the other services as well.
+    shared: bool
 
     @property
     def package(self) -> str:
@@ -87,8 +90,14 @@ class Service:
         """Refuse a folder in which git would change another repository, or which the template has not made."""
         if not self.folder.exists():
             raise FailedError("it is not made: fleet.py sync")
-        if not ((self.folder / RECORD).exists() and (self.folder / ".git").exists()):
+        if not ((self.folder / RECORD).exists() and (self.shared or (self.folder / ".git").exists())):
             raise FailedError(f"{self.folder} has no {RECORD} or no .git: it is no service of a template, move it")
+
+    def save(self, message: str) -> None:
+        """Commit what is in its folder."""
+        git(self.folder, "add", "--all", ".")
+        if git(self.folder, "diff", "--cached", "--name-only"):
+            git(self.folder, "commit", "--quiet", "--message", f"{self.name}: {message}" if self.shared else message)
 
     def recorded(self) -> dict[str, str]:
         """The answers that the service has."""
@@ -109,6 +118,8 @@ class Fleet:
     template: str
     port: int
     file: Path
+    #: Whether all services are folders of the repository that the file is in.
+    one_repository: bool
 
     def peers(self, service: Service) -> list[Service]:
         return [peer for peer in self.services if peer.name in service.calls]
@@ -159,10 +170,13 @@ def load(path: Path) -> Fleet:
     except (OSError, ValueError) as error:
         stop(f"{path}: {error}")
     common, named, first = told.pop("answers", {}), told.pop("services", {}), told.pop("first_port", 8000)
-    template = told.pop("template", str(TEMPLATE))
+    template, shared = told.pop("template", str(TEMPLATE)), told.pop("one_repository", False)
     problems = [
-        f"{name}: there is no such setting; there are answers, first_port, services, template." for name in told
+        f"{name}: there is no such setting; there are answers, first_port, one_repository, services, template."
+        for name in told
     ]
+    if shared not in (True, False):
+        problems.append("one_repository is true or false.")
     if not (isinstance(first, int) and isinstance(named, dict) and named):
         stop(f"{path} names no services: write [services.orders], and a number as first_port.")
     services: list[Service] = []
@@ -183,7 +197,7 @@ def load(path: Path) -> Fleet:
             continue
         if (slug := given.setdefault("project_slug", name)) != name:
             problems.append(f"{name}: its project_slug is {slug}: call the service that.")
-        services.append(Service(name, path.resolve().parent / name, given, calls, port))
+        services.append(Service(name, path.resolve().parent / name, given, calls, port, shared))
     for name, port in [("The one address", first), *((each.name, each.port) for each in services)]:
         if not 0 < port < 65536:
             problems.append(f"{name}: port {port} is none: write one from 1 to 65535.")
@@ -197,7 +211,7 @@ def load(path: Path) -> Fleet:
         order = [*TopologicalSorter({each.name: each.calls for each in services}).static_order()]
     except CycleError as error:
         stop(f"These services call each other: {' -> '.join(reversed(error.args[1]))}")
-    return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first, path.resolve())
+    return Fleet(sorted(services, key=lambda each: order.index(each.name)), template, first, path.resolve(), shared)
 
 
 def same(services: list[Service], value: Callable[[Service], object], word: str) -> Iterable[str]:
@@ -211,13 +225,30 @@ def same(services: list[Service], value: Callable[[Service], object], word: str)
 def sync(fleet: Fleet) -> int:
     """Make the services what the file says; what a service calls is there before it."""
     there(fleet)
-    results = each(fleet.services, lambda service: make(fleet, service), in_order=True)
+    if fleet.one_repository:
+        check_repository(fleet.file.parent)
+    # What is done in order waits more: for others, and for packages.
+    at_once = 1 if fleet.one_repository else 4
+    results = each(fleet.services, lambda service: make(fleet, service), at_once, in_order=True)
     table(["service", "sync"], results)
     if not all(done for done, *_ in results):
         return 1
-    for name in write_files(fleet):
+    written = write_files(fleet)
+    for name in written:
         print(f"{name} is written.")
+    if written and fleet.one_repository:
+        git(fleet.file.parent, "add", "--", *written)
+        git(fleet.file.parent, "commit", "--quiet", "--message", "Write what is of all services", "--", *written)
     return 0
+
+
+def check_repository(folder: Path) -> None:
+    try:
+        git(folder, "rev-parse", "--quiet", "--verify", "HEAD")
+    except FailedError:
+        stop(f"one_repository: {folder} is in no git repository that has a commit: git init there, and commit.")
+    if git(folder, "status", "--porcelain", "--untracked-files=no", ":/"):
+        stop(f"{folder} has changes that are not committed: commit or stash them first")
 
 
 def make(fleet: Fleet, service: Service) -> str:
@@ -226,13 +257,16 @@ def make(fleet: Fleet, service: Service) -> str:
     A service that cannot be made leaves no folder, and one that cannot be changed stays as it was.
     """
     if not service.folder.exists():
+        before = git(fleet.file.parent, "rev-parse", "HEAD") if service.shared else ""
         generate(fleet, service)
         try:
             called = fleet.clients(service)
             first_make(service)
-            save(service.folder, "What the first make writes" + ", and clients" * bool(called))
+            service.save("What the first make writes" + ", and clients" * bool(called))
         except (OSError, ValueError):
-            shutil.rmtree(service.folder)
+            if before:
+                undo(fleet.file.parent, ["reset", "--hard", "--quiet", before])
+            shutil.rmtree(service.folder, ignore_errors=True)
             raise
         return f"made, calls {', '.join(called)}" if called else "made"
     service.must_be_made()
@@ -240,20 +274,20 @@ def make(fleet: Fleet, service: Service) -> str:
     if differing := service.differing():
         with whole(service.folder):
             merge_template(service.folder, ANSWERS=json.dumps(differing))
-            save(service.folder, f"Change answers: {', '.join(differing)}")
+            service.save(f"Change answers: {', '.join(differing)}")
             first_make(service)
-            save(service.folder, "What the first make writes")
+            service.save("What the first make writes")
         told.append(f"changed {', '.join(differing)}")
     elif not (service.folder / ".venv/ready").exists():
         with whole(service.folder):
             first_make(service)
-            save(service.folder, "What the first make writes")
+            service.save("What the first make writes")
     if fleet.outdated(service):
         with whole(service.folder):
             called = fleet.clients(service)
             if service.contract.exists():
                 run(service.folder, "make", "--silent", "openapi", CI="")
-            save(service.folder, f"Call {' and '.join(called)} as their contracts say")
+            service.save(f"Call {' and '.join(called)} as their contracts say")
         told.append(f"calls {', '.join(called)}")
     return ", ".join(told) or NOTHING
 
@@ -266,9 +300,14 @@ def generate(fleet: Fleet, service: Service) -> None:
         program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", fleet.template, "--output-dir", folder]
         run(Path(folder), *program, str(answers))
         made = Path(folder, service.name)
-        run(made, "git", "init", "--quiet", "-b", "main")
-        save(made, "As generated")
         made.rename(service.folder)
+    try:
+        if not service.shared:
+            git(service.folder, "init", "--quiet", "-b", "main")
+        service.save("As generated")
+    except FailedError:
+        shutil.rmtree(service.folder)
+        raise
 
 
 def first_make(service: Service) -> None:
@@ -325,7 +364,7 @@ def start(fleet: Fleet) -> int:
 
 
 def update(fleet: Fleet) -> int:
-    results = each(fleet.services, merge)
+    results = each(fleet.services, merge, 1 if fleet.one_repository else 2)
     table(["service", "update"], results)
     return any(not done for done, *_ in results)
 
@@ -334,22 +373,22 @@ def merge(service: Service) -> str:
     """Merge the template into a branch, and check it there. The branch that was checked out is left as it was."""
     service.must_be_made()
     folder = service.folder
-    branch = clean(folder)
-    if git(folder, "branch", "--list", BRANCH):
-        raise FailedError(f"it has a branch {BRANCH}: merge it, or delete it")
-    git(folder, "switch", "--quiet", "--create", BRANCH)
+    branch, new = clean(folder), f"{BRANCH}-{service.name}" if service.shared else BRANCH
+    if git(folder, "branch", "--list", new):
+        raise FailedError(f"it has a branch {new}: merge it, or delete it")
+    git(folder, "switch", "--quiet", "--create", new)
     try:
         with whole(folder):
             if "nothing to update" in merge_template(folder):
                 return "up to date"
             files = len(git(folder, "diff", "--cached", "--name-only").splitlines())
             run(folder, "make", "--silent", "check", CI="")  # It writes exact versions too.
-            save(folder, "Take over changes of the template")
-            return f"{files} files on {BRANCH}, checked"
+            service.save("Take over changes of the template")
+            return f"{files} files on {new}, checked"
     finally:
         undo(folder, ["switch", "--quiet", branch])
         # Git deletes only a branch that holds nothing more.
-        undo(folder, ["branch", "--quiet", "--delete", BRANCH])
+        undo(folder, ["branch", "--quiet", "--delete", new])
 
 
 def merge_template(folder: Path, **variables: str) -> str:
@@ -415,10 +454,11 @@ class FailedError(ValueError):
 
 
 def each(
-    services: list[Service], work: Callable[[Service], Any], in_order: bool = False
+    services: list[Service], work: Callable[[Service], Any], at_once: int = 2, in_order: bool = False
 ) -> list[tuple[bool, str, Any]]:
     """Do the work in all services, and return of each whether it was done, its name, and what it told.
 
+    :param at_once: how many services are worked on at a time.
     :param in_order: begin with a service when those that it calls are done.
     """
 
@@ -442,8 +482,7 @@ def each(
             return False, service.name, f"FAILED: {error}"
 
     futures: dict[str, Future[tuple[bool, str, Any]]] = {}
-    # What is done in order waits more: for others, and for packages.
-    with ThreadPoolExecutor(4 if in_order else 2) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         for service in services:
             # Called services come first, so that none waits for one that has not begun.
             before = [futures[name] for name in service.calls] if in_order else []
@@ -533,17 +572,12 @@ def git(folder: Path, *arguments: str) -> str:
 
 def clean(folder: Path) -> str:
     """Refuse to commit what somebody works on, or where no branch keeps it; return the branch."""
-    if git(folder, "status", "--porcelain"):
+    changed = git(folder, "status", "--porcelain", "--untracked-files=no", ":/")
+    if changed or git(folder, "status", "--porcelain", "."):
         raise FailedError("it has changes that are not committed: commit or stash them first")
     if branch := git(folder, "branch", "--show-current"):
         return branch
     raise FailedError("no branch is checked out: git switch to one first")
-
-
-def save(folder: Path, message: str) -> None:
-    git(folder, "add", "--all")
-    if git(folder, "status", "--porcelain"):
-        git(folder, "commit", "--quiet", "--message", message)
 
 
 def stop(*lines: str) -> NoReturn:

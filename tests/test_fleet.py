@@ -240,7 +240,7 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
         ("[services.a]\nneeds = 1\n", "services.a.needs: there are answers, calls and port."),
         (
             "colour = 1\n[services.a]\n",
-            "colour: there is no such setting; there are answers, first_port, services, template.",
+            "colour: there is no such setting; there are answers, first_port, one_repository, services, template.",
         ),
         ("[services.a]\n[services.a]\n", "fleet.toml: Cannot declare ('services', 'a') twice (at line 2, column 12)"),
         ("first_port = 1\n", "fleet.toml names no services: write [services.orders], and a number as first_port."),
@@ -434,3 +434,68 @@ def test_an_interrupted_service_leaves_no_folder(moment: str, tmp_path: Path) ->
     assert process.returncode == 1
     assert printed.count("FAILED: stopped") == 3
     assert os.listdir(tmp_path) == ["fleet.toml"]
+
+
+@pytest.mark.slow
+def test_all_in_one_repository(tmp_path: Path) -> None:
+    """Each service is a folder, with commits of its own; what fails leaves the others, and the file, as they were."""
+    template, folder = copy_template(tmp_path / "template"), tmp_path / "shop"
+    folder.mkdir()
+    file = folder / "fleet.toml"
+    file.write_text("one_repository = true\n[services.orders]\n[services.front]\n")
+
+    def fleet(*words: str) -> subprocess.CompletedProcess[str]:
+        return run(sys.executable, template / "fleet.py", *words, cwd=folder, check=False, CI="true")
+
+    def git(*words: str) -> list[str]:
+        return run("git", *words, cwd=folder).stdout.splitlines()
+
+    assert fleet("sync").stderr.startswith(f"one_repository: {folder} is in no git repository that has a commit:")
+    git("init", "--quiet", "-b", "main")
+    save(folder)
+    done = fleet("sync")
+    assert done.returncode == 0, done
+    assert git("log", "--reverse", "--format=%s") == [
+        "mine",
+        *(f"{name}: {what}" for name in ("orders", "front") for what in ("As generated", "What the first make writes")),
+        "Write what is of all services",
+    ]
+    assert git("status", "--porcelain") == []
+    assert fleet("sync").stdout.count("as it was") == 2
+
+    file.write_text(file.read_text().replace("[services.front]", "[services.front]\nanswers = { metrics = true }"))
+    done = fleet("sync")
+    assert (done.returncode, done.stderr[-63:]) == (
+        2,
+        "has changes that are not committed: commit or stash them first\n",
+    )
+    save(folder)
+    assert "front    changed metrics" in fleet("sync").stdout
+    assert git("show", "--format=%s", "--name-only", "HEAD~")[0] == "front: Change answers: metrics"
+
+    # The template goes on; one of the services cannot be made any more, and another one conflicts.
+    readme = template / "{{cookiecutter.project_slug}}/README.md"
+    readme.write_text(f"New words.\n{readme.read_text()}")
+    commit(template)
+    mine = folder / "front/README.md"
+    mine.write_text(f"My words.\n{mine.read_text()}")
+    file.write_text(f'{file.read_text()}[services.billing]\nanswers = {{ author_email = "nobody" }}\n')
+    save(folder)
+    before = git("log", "--format=%s")
+    done = fleet("sync")
+    assert done.returncode == 1
+    assert "billing  FAILED" in done.stdout
+    assert not (folder / "billing").exists()
+    assert git("log", "--format=%s") == before
+    file.write_text(file.read_text().partition("[services.billing]")[0])
+    save(folder)
+    done = fleet("update")
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert "files on template-update-orders, checked" in rows["orders"]
+    assert "conflicts in front/README.md" in rows["front"] or "conflicts in README.md" in rows["front"]
+    assert git("branch", "--format=%(refname:short)") == ["main", "template-update-orders"]
+    assert git("branch", "--show-current") == ["main"]
+    assert git("status", "--porcelain", "--untracked-files=no") == []
+    changed = git("diff", "--name-only", "main", "template-update-orders")
+    assert changed
+    assert all(name.startswith("orders/") for name in changed)

@@ -53,9 +53,9 @@ def merge(folder: Path, ours: str, base: str, theirs: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_option_comes_and_goes(case: str, bake: Callable[..., Service], tmp_path: Path) -> None:
+def test_every_option_comes_and_goes(case: str, render: Callable[..., Service], tmp_path: Path) -> None:
     """``make update`` merges what it renders before and after: these merges have no conflict, and lose no line."""
-    plain, other = bake(preset=case.split()[0]), bake(**CASES[case])
+    plain, other = render(preset=case.split()[0]), render(**CASES[case])
     for name in OWN:
         before, after = plain.read(name), other.read(name)
         there = merge(tmp_path, edited(name, before), before, after)

@@ -94,9 +94,9 @@ def test_files_are_valid(ci: str, service: Service) -> None:
         assert "No findings to report" in run(service.path, "zizmor", "--offline", "--no-progress", ".github")
 
 
-def test_a_job_that_is_called_like_a_keyword_is_found(bake: Callable[..., Service], tmp_path: Path) -> None:
+def test_a_job_that_is_called_like_a_keyword_is_found(render: Callable[..., Service], tmp_path: Path) -> None:
     """The schemas can tell right from wrong."""
-    wrong = bake(preset="full", ci="gitlab").read(FILES["gitlab"]).replace("make image:", "image:")
+    wrong = render(preset="full", ci="gitlab").read(FILES["gitlab"]).replace("make image:", "image:")
     (tmp_path / "wrong.yml").write_text(wrong)
     with pytest.raises(AssertionError, match="image"):
         run(tmp_path, "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "wrong.yml")
@@ -112,8 +112,8 @@ def test_jobs_are_targets_of_make(ci: str, service: Service) -> None:
 
 
 @pytest.mark.parametrize("version", MANIFEST["_answers"]["python_version"])
-def test_every_python_from_the_chosen_one_on(ci: str, version: str, bake: Callable[..., Service]) -> None:
-    check = jobs(bake(ci=ci, python_version=version), ci)["check"]
+def test_every_python_from_the_chosen_one_on(ci: str, version: str, render: Callable[..., Service]) -> None:
+    check = jobs(render(ci=ci, python_version=version), ci)["check"]
     matrix = check["strategy"]["matrix"]["python"] if ci == "github" else check["parallel"]["matrix"][0]["VERSION"]
     versions = sorted(MANIFEST["_answers"]["python_version"])
     assert matrix == versions[versions.index(version) :]
@@ -146,8 +146,8 @@ def test_servers_of_the_chosen_options(ci: str, service: Service) -> None:
     }
 
 
-def test_least_privilege_pinned_and_cached(bake: Callable[..., Service]) -> None:
-    text = bake(preset="full", ci="github").read(FILES["github"])
+def test_least_privilege_pinned_and_cached(render: Callable[..., Service]) -> None:
+    text = render(preset="full", ci="github").read(FILES["github"])
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {}
     assert workflow["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
