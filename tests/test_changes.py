@@ -239,6 +239,7 @@ def test_what_breaks_is_named(edit: Edit, named: str) -> None:
         put(IN + "properties/b", {}),
         put(IN + "properties/b/type", "number"),
         put(IN + "properties/c/enum", ["y", "x", "z"]),
+        put(IN + "properties/c", {"type": "string", "pattern": r"^\p{L}$"}),
         put(OUT + "required", ["a", "b", "c"]),
         put(OUT + "properties/z", {"type": "string"}),
         put(OUT + "properties/a/maxLength", 8),

@@ -421,10 +421,11 @@ def _fits(value: Any, kind: str, schema: Document) -> bool:
         )
     if kind != "string":
         return True
-    return bool(
-        schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        and re.search(schema.get("pattern", ""), value)
-    )
+    try:
+        matched = re.search(schema.get("pattern", ""), value)
+    except re.error:  # It is written for JavaScript.
+        return True
+    return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)) and matched)
 
 
 def _exact(schema: Document, word: str) -> Any:
