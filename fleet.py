@@ -75,7 +75,8 @@ class Service:
 
     @property
     def package(self) -> str:
-        return self.answers.get("package_name", self.name.replace("-", "_"))
+        made = self.recorded() if (self.folder / RECORD).exists() else {}
+        return self.answers.get("package_name") or made.get("package_name") or self.name.replace("-", "_")
 
     @property
     def contract(self) -> Path:
@@ -96,13 +97,17 @@ class Service:
     def save(self, message: str) -> None:
         """Commit what is in its folder."""
         git(self.folder, "add", "--all", ".")
-        if git(self.folder, "diff", "--cached", "--name-only"):
-            git(self.folder, "commit", "--quiet", "--message", f"{self.name}: {message}" if self.shared else message)
+        if git(self.folder, "diff", "--cached", "--name-only", "--", "."):
+            message = f"{self.name}: {message}" if self.shared else message
+            git(self.folder, "commit", "--quiet", "--message", message, "--", ".")
 
     def recorded(self) -> dict[str, str]:
         """The answers that the service has."""
         made = read((self.folder / RECORD).read_text(encoding="utf-8"), f"{self.folder / RECORD}")
-        return {name: str(answer) for name, answer in made["context"]["cookiecutter"].items()}
+        try:
+            return {name: str(answer) for name, answer in made["context"]["cookiecutter"].items()}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise FailedError(f"{self.folder / RECORD} is broken: {error!r}") from None
 
     def differing(self) -> dict[str, str]:
         """The answers that the file has changed. What a preset answers is for services that are new."""
@@ -177,6 +182,8 @@ def load(path: Path) -> Fleet:
     ]
     if shared not in (True, False):
         problems.append("one_repository is true or false.")
+    if not (isinstance(common, dict) and isinstance(template, str)):
+        stop(f"{path}: answers is a table, template a text.")
     if not (isinstance(first, int) and isinstance(named, dict) and named):
         stop(f"{path} names no services: write [services.orders], and a number as first_port.")
     services: list[Service] = []
@@ -184,14 +191,15 @@ def load(path: Path) -> Fleet:
         if not isinstance(said, dict):
             stop(f"services.{name} is a table: write [services.{name}].")
         answers, calls, port = said.pop("answers", {}), said.pop("calls", []), said.pop("port", first + 1 + number)
-        if not (isinstance(answers, dict) and isinstance(calls, list) and isinstance(port, int)):
+        listed = isinstance(calls, list) and all(isinstance(peer, str) for peer in calls)
+        if not (isinstance(answers, dict) and listed and isinstance(port, int)):
             at = f"services.{name}"
             stop(f"{at}.calls is a list of names, {at}.answers a table, {at}.port a number.")
         problems += [f"services.{name}.{word}: there are answers, calls and port." for word in said]
         problems += [f"{name} calls {peer}, which is no service of this fleet." for peer in calls if peer not in named]
         try:
             of_callers = {"http_client": "yes"} if calls else {}
-            given = as_text({"project_name": name.replace("-", " ").capitalize()} | of_callers | common | answers)
+            given = as_text(of_callers | common | answers)
         except ValueError as error:
             problems.append(f"{name}: {error}")
             continue
@@ -235,7 +243,7 @@ def sync(fleet: Fleet) -> int:
         return 1
     written = write_files(fleet)
     for name in written:
-        print(f"{name} is written.")
+        print(f"{name} is {'written' if (fleet.file.parent / name).exists() else 'removed'}.")
     if written and fleet.one_repository:
         git(fleet.file.parent, "add", "--", *written)
         git(fleet.file.parent, "commit", "--quiet", "--message", "Write what is of all services", "--", *written)
@@ -247,6 +255,8 @@ def check_repository(folder: Path) -> None:
         git(folder, "rev-parse", "--quiet", "--verify", "HEAD")
     except FailedError:
         stop(f"one_repository: {folder} is in no git repository that has a commit: git init there, and commit.")
+    if not git(folder, "branch", "--show-current"):
+        stop(f"{folder}: no branch is checked out: git switch to one first")
     if git(folder, "status", "--porcelain", "--untracked-files=no", ":/"):
         stop(f"{folder} has changes that are not committed: commit or stash them first")
 
@@ -260,12 +270,15 @@ def make(fleet: Fleet, service: Service) -> str:
         before = git(fleet.file.parent, "rev-parse", "HEAD") if service.shared else ""
         generate(fleet, service)
         try:
+            if not service.shared:
+                git(service.folder, "init", "--quiet", "-b", "main")
+            service.save("As generated")  # Updates need it untouched.
             called = fleet.clients(service)
             first_make(service)
             service.save("What the first make writes" + ", and clients" * bool(called))
         except (OSError, ValueError):
             if before:
-                undo(fleet.file.parent, ["reset", "--hard", "--quiet", before])
+                undo(fleet.file.parent, ["reset", "--quiet", before])
             shutil.rmtree(service.folder, ignore_errors=True)
             raise
         return f"made, calls {', '.join(called)}" if called else "made"
@@ -293,21 +306,15 @@ def make(fleet: Fleet, service: Service) -> str:
 
 
 def generate(fleet: Fleet, service: Service) -> None:
-    """Write a service as the template has it, and commit that: updates need it untouched."""
+    """Write a service as the template has it; what fails leaves no folder."""
     with TemporaryDirectory(dir=service.folder.parent, prefix=".making-") as folder:
         answers = Path(folder, "answers.json")
-        answers.write_text(json.dumps(service.answers), encoding="utf-8")
+        named = {"project_name": service.name.replace("-", " ").capitalize()} | service.answers
+        answers.write_text(json.dumps(named), encoding="utf-8")
         program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", fleet.template, "--output-dir", folder]
         run(Path(folder), *program, str(answers))
         made = Path(folder, service.name)
         made.rename(service.folder)
-    try:
-        if not service.shared:
-            git(service.folder, "init", "--quiet", "-b", "main")
-        service.save("As generated")
-    except FailedError:
-        shutil.rmtree(service.folder)
-        raise
 
 
 def first_make(service: Service) -> None:
@@ -328,6 +335,8 @@ def start(fleet: Fleet) -> int:
     for service in fleet.services:
         try:
             service.must_be_made()
+            if not (service.folder / ".venv/bin/python").exists():
+                raise FailedError("it has no .venv: fleet.py sync")
         except FailedError as error:
             problems.append(f"{service.name}: {error}")
     if problems:
@@ -360,7 +369,8 @@ def start(fleet: Fleet) -> int:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
         for process in processes.values():
-            process.wait(30)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
 
 
 def update(fleet: Fleet) -> int:
@@ -376,8 +386,8 @@ def merge(service: Service) -> str:
     branch, new = clean(folder), f"{BRANCH}-{service.name}" if service.shared else BRANCH
     if git(folder, "branch", "--list", new):
         raise FailedError(f"it has a branch {new}: merge it, or delete it")
-    git(folder, "switch", "--quiet", "--create", new)
     try:
+        git(folder, "switch", "--quiet", "--create", new)
         with whole(folder):
             if "nothing to update" in merge_template(folder):
                 return "up to date"
@@ -394,12 +404,16 @@ def merge(service: Service) -> str:
 def merge_template(folder: Path, **variables: str) -> str:
     """Merge what has changed in the template, or what other answers change, and stage it."""
     try:
-        return run(folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), **variables)
+        told = run(folder, sys.executable, str(TEMPLATE / "update.py"), str(TEMPLATE), **variables)
     except FailedError as error:
         if STOPPED.is_set() or not (files := git(folder, "diff", "--name-only", "--diff-filter=U").splitlines()):
             raise
         told = f"conflicts in {', '.join(files)}: make update there, and resolve them"
         raise FailedError(told, error.output) from None
+    # All of the template is staged. What is not was ignored before: a database, or what is secret.
+    if bare := git(folder, "ls-files", "--others", "--exclude-standard").splitlines():
+        raise FailedError(f"git would no longer ignore {', '.join(bare)}: move them, or add them to its .gitignore")
+    return told
 
 
 def check(fleet: Fleet) -> int:
@@ -548,7 +562,9 @@ def whole(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError):
-        undo(folder, ["reset", "--hard", "--quiet", before], ["clean", "--force", "-d", "--quiet"])
+        # No other folder of the repository is touched.
+        back = ["restore", "--source", before, "--staged", "--worktree", "."]
+        undo(folder, back, ["reset", "--soft", before], ["clean", "--force", "-d", "--quiet"])
         raise
 
 
@@ -573,7 +589,7 @@ def git(folder: Path, *arguments: str) -> str:
 def clean(folder: Path) -> str:
     """Refuse to commit what somebody works on, or where no branch keeps it; return the branch."""
     changed = git(folder, "status", "--porcelain", "--untracked-files=no", ":/")
-    if changed or git(folder, "status", "--porcelain", "."):
+    if changed or git(folder, "status", "--porcelain", "--untracked-files=normal", "."):
         raise FailedError("it has changes that are not committed: commit or stash them first")
     if branch := git(folder, "branch", "--show-current"):
         return branch
@@ -594,7 +610,7 @@ def main() -> int:
     fleet = load(Path(*sys.argv[2:] or ["fleet.toml"]))
     try:
         return commands[sys.argv[1]](fleet)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         stop(str(error))
 
 

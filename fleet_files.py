@@ -53,9 +53,10 @@ def write_files(fleet: "Fleet") -> list[str]:
     for name, text in changed.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    for name in before.keys() - texts.keys():
+    gone = sorted(before.keys() - texts.keys())
+    for name in gone:
         (folder / name).unlink()
-    return [*changed]
+    return [*changed, *gone]
 
 
 def there(fleet: "Fleet") -> dict[str, str]:
@@ -120,15 +121,20 @@ def documents(service: "Service") -> list[dict[str, Any]]:
     """The Compose files of a service, in the order in which they are merged."""
     main = _load(service.folder / COMPOSE)
     found = []
-    for entry in main.get("include", []):
+    for entry in main.get("include") or []:
         paths = entry.get("path", []) if isinstance(entry, dict) else entry
         found += [_load(service.folder / path) for path in ([paths] if isinstance(paths, str) else paths)]
     own = {key: value for key, value in main.items() if key not in ("include", "name")}
     found += [own] if own else []
     for document in found:
         unknown = document.keys() - {"services", "volumes"}
-        for container in document.get("services", {}).values():
+        for container in (document.get("services") or {}).values():
+            if not container:
+                raise ValueError(f"{service.name}: a container of its Compose files is empty")
             unknown |= UNKNOWN & container.keys()
+            unknown |= {word for word in ("ipc", "pid") if str(container.get(word)).startswith("service:")}
+            if "extends" in container and "file" not in container["extends"]:
+                unknown.add("extends without a file")
         if unknown:
             raise ValueError(f"{service.name}: leave out of its Compose files {', '.join(sorted(unknown))}")
     return found
@@ -144,7 +150,7 @@ def _load(path: Path) -> dict[str, Any]:
 def check_names(composed: dict["Service", list[dict[str, Any]]]) -> None:
     """In the network of a service, its database is `postgresql`, and no other service may be."""
     for service, found in composed.items():
-        inner = {"default"}.union(*(document.get("services", {}) for document in found))
+        inner = {"default"}.union(*((document.get("services") or {}) for document in found))
         if taken := sorted(inner & {peer.name for peer in composed}):
             raise ValueError(f"{service.name} has a container {taken[0]}: give the service {taken[0]} another name.")
 
@@ -188,15 +194,15 @@ def renamed(fleet: "Fleet", service: "Service", found: list[dict[str, Any]]) -> 
 
     for document in found:
         services = {}
-        for name, container in document.get("services", {}).items():
+        for name, container in (document.get("services") or {}).items():
             made = dict(container)
             if isinstance(needed := made.get("depends_on"), dict):
                 made["depends_on"] = {called(peer): condition for peer, condition in needed.items()}
             elif needed:
                 made["depends_on"] = [called(peer) for peer in needed]
-            if "volumes" in made:
+            if made.get("volumes"):
                 made["volumes"] = [volume(mount) for mount in made["volumes"]]
-            if "ports" in made:
+            if made.get("ports"):
                 ours = f"${{{service.package.upper()}_PORT:-{service.port}}}"
                 made["ports"] = [
                     re.sub(r"\$\{PORT:-\d+\}", ours, port) if isinstance(port, str) else port for port in made["ports"]

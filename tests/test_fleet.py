@@ -405,6 +405,19 @@ def test_what_is_refused_leaves_a_service_as_it_was(commands: str, what: str, to
     assert not list(standing.folder.glob("*.log"))
 
 
+def test_what_git_ignored_is_neither_committed_nor_lost(standing: Standing) -> None:
+    """The template ignores it for the sake of an option that goes."""
+    service = standing.add("orders", sql="sqlite")
+    (service / "development.sqlite").write_text("rows")
+    file = standing.folder / "fleet.toml"
+    file.write_text(file.read_text().replace('sql = "sqlite"', 'sql = "none"'))
+    before = state(service)
+    done = standing("sync")
+    assert "git would no longer ignore development.sqlite: move them, or add them" in done.stdout
+    assert (done.returncode, state(service)) == (1, before)
+    assert (service / "development.sqlite").read_text() == "rows"
+
+
 def state(service: Path) -> tuple[str, str]:
     told = [run("git", *words, cwd=service, check=False).stdout for words in (["status", "--branch"], ["log", "--all"])]
     return "".join(told), (service / "README.md").read_text()

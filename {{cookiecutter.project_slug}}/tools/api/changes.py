@@ -636,7 +636,7 @@ def called(client: Path) -> Iterator[tuple[str, str, list[str]]]:
                 operations[method.name] = verb, unquote(_nameless(route))
     places: dict[str, list[str]] = {}
     package = client.parent.parent
-    for file in sorted(package.rglob("*.py")):
+    for file in filter(Path.is_file, sorted(package.rglob("*.py"))):
         source = file.read_text(encoding="utf-8")
         if file.is_relative_to(client.parent) or not re.search(rf"\b{client.name}\b", source, re.IGNORECASE):
             continue
@@ -680,6 +680,8 @@ def main(old: str, new: str) -> None:
         found = list(consumed(Path(old), Path(new)) if Path(old).is_dir() else breaking(read(old), read(new)))
     except SyntaxError as error:
         sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
     for change in found:  # A line each, whatever is written in contracts.

@@ -26,6 +26,12 @@ from .transport import LARGEST, Send
 making: ContextVar[tuple[str, ...]] = ContextVar("making", default=())
 
 
+class Answered(Response):
+    """What was answered, without the media type that werkzeug gives to an answer that has none."""
+
+    default_mimetype = None
+
+
 def application(setting: str, url: str, config: Mapping[str, Any]) -> Flask:
     """Make the application that a setting names: ``BILLING_URL``, ``wsgi://billing``.
 
@@ -62,7 +68,7 @@ def in_process(name: str, url: str, app: Flask) -> Send:
     def send(
         method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> tuple[int, Mapping[str, str], bytes]:
-        deadline, content = monotonic() + seconds, b""
+        deadline, content = monotonic() + seconds, bytearray()
         path, _, query = target.removeprefix(prefix).partition("?")
         # By hand: with werkzeug's EnvironBuilder, a call takes half as long again.
         environ = base | {f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()}
@@ -70,7 +76,7 @@ def in_process(name: str, url: str, app: Flask) -> Send:
         environ |= {"CONTENT_TYPE": environ.pop("HTTP_CONTENT_TYPE", ""), "CONTENT_LENGTH": str(len(body or b""))}
         environ |= {"wsgi.input": BytesIO(body or b""), "wsgi.errors": sys.stderr}
         try:
-            with Response.from_app(app, environ) as answer:
+            with Answered.from_app(app, environ) as answer:
                 for piece in answer.iter_encoded():
                     content += piece
                     if monotonic() > deadline or len(content) > LARGEST:
@@ -83,6 +89,6 @@ def in_process(name: str, url: str, app: Flask) -> Send:
         if len(content) > LARGEST:
             raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
         told: Any = answer.headers  # Which is no Mapping, and does what one does.
-        return answer.status_code, told, content
+        return answer.status_code, told, bytes(content)
 
     return send
