@@ -424,7 +424,9 @@ def state(service: Path) -> tuple[str, str]:
 
 
 def test_nothing_is_started_where_a_port_is_taken(standing: Standing) -> None:
-    standing.add("orders")
+    service = standing.add("orders")
+    (service / ".venv/bin").mkdir()
+    (service / ".venv/bin/python").touch()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", standing.port + 1))
         taken.listen()
