@@ -88,9 +88,10 @@ class Stop:
         os.kill(os.getpid(), signal.SIGQUIT)
 
     def kill(self) -> None:
-        for process in self.worker.pool.info["processes"]:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        with suppress(AttributeError):  # The pool has ended meanwhile.
+            for process in self.worker.pool.info["processes"]:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
 
 class Embedded:
