@@ -20,6 +20,7 @@ from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticator
 from test_readme import blocks
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path: Path) -> None:
     service = Owned(bake(pages="yes", email="yes", accounts="yes", sql="sqlite"), tmp_path / "service")
     view, test = blocks((service.folder / "README.md").read_text().partition("## Accounts")[2], "py")
@@ -139,6 +140,7 @@ def test_a_passkey(site: Server) -> None:
         assert reader.texts("#passkey-error") == ["This passkey is unknown."]
 
 
+@pytest.mark.slow
 def test_tries_are_counted_over_all_workers(site: Server) -> None:
     """Each try over connections and with a cookie of its own: the workers have only the table in common."""
     statuses = []

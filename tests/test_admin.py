@@ -18,6 +18,7 @@ from test_readme import blocks
 ANSWERS = {"pages": "yes", "email": "yes", "accounts": "yes", "admin": "yes", "sql": "sqlite"}
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path: Path) -> None:
     service = Owned(bake(**ANSWERS), tmp_path / "service")
     module, test = blocks((service.folder / "README.md").read_text().partition("## Administration")[2], "py")

@@ -32,6 +32,7 @@ def mail(name: str) -> ResponseReturnValue:
 SECONDS = 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [{}, {"pages": "yes"}, {"jobs": "celery_redis"}, {"jobs": "celery_redis", "sql": "sqlite", "api": "yes"}],

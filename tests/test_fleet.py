@@ -308,6 +308,7 @@ def standing(tmp_path: Path, bake: Callable[..., Service]) -> Standing:
     return Standing(tmp_path, bake)
 
 
+@pytest.mark.slow
 def test_one_compose_file(standing: Standing) -> None:
     """As Compose reads it: no container or volume has the name of another one, and each finds what it found alone."""
     answers = {"sql": "postgresql", "jobs": "celery_redis", "container": "yes"}

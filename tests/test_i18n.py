@@ -121,6 +121,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_english_pages_are_those_of_a_service_without_it(
     site: Owned, bake: Callable[..., Service], tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_english_pages_are_those_of_a_service_without_it(
     assert "There are no such notes." in "".join(without.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [{"pages": "yes"}, SITE, {"preset": "website"}, {"preset": "full"}], ids=str)
 def test_german_is_whole(answers: dict[str, str], bake: Callable[..., Service], tmp_path: Path) -> None:
     """Every text has a translation, every translation has a text, and the catalog is as ``update`` writes it."""
@@ -149,6 +151,7 @@ def test_german_is_whole(answers: dict[str, str], bake: Callable[..., Service], 
     assert [(path.name, text) for path, found in ids.items() for text in found if f'msgid "{text}"' not in texts] == []
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path: Path) -> None:
     """Texts of one's own, in German, and a third language."""
     service = Owned(bake(pages="yes", i18n="yes"), tmp_path / "service")
@@ -231,6 +234,7 @@ def test_no_language_is_a_500(server: Server) -> None:
     assert '"status":500' not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_it_comes_and_goes_beside_edits(tmp_path: Path) -> None:
     """``make update`` merges marks into what an owner has changed; there and back, nothing is lost."""
     template = copy_template(tmp_path / "template")

@@ -144,6 +144,7 @@ def processes(bake: Callable[..., Service], tmp_path: Path) -> Iterator[Callable
         yield make
 
 
+@pytest.mark.slow
 def test_a_worker_and_a_scheduler_tell_what_jobs_do(processes: Callable[..., Processes], tmp_path: Path) -> None:
     """Those that end, that raise, that kill their process and that take too long: nothing that was counted is lost."""
     found = processes()

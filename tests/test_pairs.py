@@ -82,6 +82,7 @@ def static_checks(service: Service) -> None:
     run(folder, "deptry", "src", "--per-rule-ignores", ignored)
 
 
+@pytest.mark.slow
 def test_static(service: Service) -> None:
     """Nothing is left unrendered; formatted, linted, strictly typed; requirements used, and none missing."""
     static_checks(service)

@@ -119,6 +119,7 @@ def owned(bake: Callable[..., Service], tmp_path_factory: pytest.TempPathFactory
     return service
 
 
+@pytest.mark.slow
 def test_what_an_owner_adds_is_tested(owned: Owned) -> None:
     """With the fixtures of the template, and no test of the template breaks."""
     first, second = owned.package.glob("migrations/**/*_first.py")

@@ -200,6 +200,7 @@ REAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "question", "now", "other"),
     [toggle for toggle in updates.toggles() if toggle[1:] in REAL],
@@ -223,6 +224,7 @@ def test_every_question_is_toggled() -> None:
     assert {question for _, question, _, _ in updates.toggles()} == set(updates.QUESTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_cookiecutter_and_cruft_make_the_same(template: Path, tmp_path: Path, preset: str) -> None:
     with_cruft = cruft.create(str(template), tmp_path / "cruft", default_config=True, extra_context={"preset": preset})
