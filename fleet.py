@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +74,7 @@ class Service:
     #: Whether its repository has the other services as well.
     shared: bool
 
-    @property
+    @cached_property
     def package(self) -> str:
         made = self.recorded() if (self.folder / RECORD).exists() else {}
         return self.answers.get("package_name") or made.get("package_name") or self.name.replace("-", "_")
@@ -255,10 +256,10 @@ def check_repository(folder: Path) -> None:
         git(folder, "rev-parse", "--quiet", "--verify", "HEAD")
     except FailedError:
         stop(f"one_repository: {folder} is in no git repository that has a commit: git init there, and commit.")
-    if not git(folder, "branch", "--show-current"):
-        stop(f"{folder}: no branch is checked out: git switch to one first")
-    if git(folder, "status", "--porcelain", "--untracked-files=no", ":/"):
-        stop(f"{folder} has changes that are not committed: commit or stash them first")
+    try:
+        clean(folder, untracked="no")
+    except FailedError as error:
+        stop(f"{folder}: {error}")
 
 
 def make(fleet: Fleet, service: Service) -> str:
@@ -284,15 +285,13 @@ def make(fleet: Fleet, service: Service) -> str:
         return f"made, calls {', '.join(called)}" if called else "made"
     service.must_be_made()
     told = []
-    if differing := service.differing():
+    differing = service.differing()
+    if differing or not (service.folder / ".venv/ready").exists():
         with whole(service.folder):
-            merge_template(service.folder, ANSWERS=json.dumps(differing))
-            service.save(f"Change answers: {', '.join(differing)}")
-            first_make(service)
-            service.save("What the first make writes")
-        told.append(f"changed {', '.join(differing)}")
-    elif not (service.folder / ".venv/ready").exists():
-        with whole(service.folder):
+            if differing:
+                merge_template(service.folder, ANSWERS=json.dumps(differing))
+                service.save(f"Change answers: {', '.join(differing)}")
+                told.append(f"changed {', '.join(differing)}")
             first_make(service)
             service.save("What the first make writes")
     if fleet.outdated(service):
@@ -313,8 +312,7 @@ def generate(fleet: Fleet, service: Service) -> None:
         answers.write_text(json.dumps(named), encoding="utf-8")
         program = [sys.executable, str(TEMPLATE / "generate.py"), "--template", fleet.template, "--output-dir", folder]
         run(Path(folder), *program, str(answers))
-        made = Path(folder, service.name)
-        made.rename(service.folder)
+        Path(folder, service.name).rename(service.folder)
 
 
 def first_make(service: Service) -> None:
@@ -586,10 +584,13 @@ def git(folder: Path, *arguments: str) -> str:
     return run(folder, "git", *arguments).strip()
 
 
-def clean(folder: Path) -> str:
-    """Refuse to commit what somebody works on, or where no branch keeps it; return the branch."""
+def clean(folder: Path, untracked: str = "normal") -> str:
+    """Refuse to commit what somebody works on, or where no branch keeps it; return the branch.
+
+    :param untracked: `no` where there may be files that git does not know.
+    """
     changed = git(folder, "status", "--porcelain", "--untracked-files=no", ":/")
-    if changed or git(folder, "status", "--porcelain", "--untracked-files=normal", "."):
+    if changed or git(folder, "status", "--porcelain", f"--untracked-files={untracked}", "."):
         raise FailedError("it has changes that are not committed: commit or stash them first")
     if branch := git(folder, "branch", "--show-current"):
         return branch
@@ -607,9 +608,8 @@ def main() -> int:
         stop(str(__doc__).split("\n\n")[1])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    fleet = load(Path(*sys.argv[2:] or ["fleet.toml"]))
     try:
-        return commands[sys.argv[1]](fleet)
+        return commands[sys.argv[1]](load(Path(*sys.argv[2:] or ["fleet.toml"])))
     except (OSError, ValueError) as error:
         stop(str(error))
 

@@ -90,7 +90,7 @@ def test_make_run_starts_a_service_to_try(clone: Path, tmp_path: Path) -> None:
     assert server.url in printed
 
 
-#: The presets in which every option of the others is: what they test is tested in these. ``make prove`` does all.
+#: These presets have every option of the others, and so all of their tests. ``make prove`` runs those of all presets.
 WHOLE = ["minimal", "api", "full"]
 
 
