@@ -13,7 +13,11 @@ from running import run
 # 3.11 is what the other tests run on.
 VERSIONS = ["3.12", "3.13"]
 #: Between 3.11 and 3.13, which run everything, 3.12 runs less; ``make prove`` runs it all.
-RUNS = [("3.13", "full"), ("3.12", "api"), pytest.param("3.12", "full", marks=pytest.mark.prove)]
+RUNS = [
+    ("3.13", "full", "check"),
+    ("3.12", "minimal", "test"),
+    *(pytest.param("3.12", preset, "test", marks=pytest.mark.prove) for preset in ("api", "full")),
+]
 
 
 def interpreter(version: str) -> str | None:
@@ -26,11 +30,11 @@ def interpreter(version: str) -> str | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "preset"), RUNS)
-def test_own_tests(version: str, preset: str, bake: Any) -> None:
+@pytest.mark.parametrize(("version", "preset", "command"), RUNS)
+def test_own_tests(version: str, preset: str, command: str, bake: Any) -> None:
     python = interpreter(version)
     if python is None:
         missing(f"Python {version}", f"pyenv install {version}")
     service: Path = bake(preset=preset, project_name=f"On Python {version}").path
-    run(service, "make", "test", f"PYTHON={python}")
+    run(service, "make", command, f"PYTHON={python}")
     assert f"Python {version}." in run(service, ".venv/bin/python", "--version")
