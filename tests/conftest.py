@@ -133,6 +133,14 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
 
 
 @pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment for ``make test`` of a service that leaves out what another service has proven in this run."""
+    folder = tmp_path_factory.getbasetemp()
+    passed = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "passed"
+    return {"PYTEST_ADDOPTS": f"-p once --once={passed}", "PYTHONPATH": str(TEMPLATE / "tests/plugins")}
+
+
+@pytest.fixture(scope="session")
 def render() -> Callable[..., Service]:
     """Render a service without a folder, fifty times as fast, for tests that only look at its texts."""
 

@@ -14,6 +14,7 @@ import pyotp
 import pytest
 from browsing import PASSWORD, Reader, browser, follow, sign_up
 from conftest import Service
+from matrix import some
 from owned import Owned
 from running import Server, serving, until
 from selenium.webdriver.common.virtual_authenticator import VirtualAuthenticatorOptions
@@ -34,7 +35,7 @@ def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path
     service.test("tests/blueprints")
 
 
-@pytest.fixture(scope="session", params=["granian", "gunicorn"])
+@pytest.fixture(scope="session", params=some(["granian", "gunicorn"], "granian"))
 def site(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_factory: Any) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("accounts")
     answers = {"pages": "yes", "email": "yes", "accounts": "yes", "sql": "sqlite", "server": request.param}

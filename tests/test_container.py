@@ -32,6 +32,7 @@ from containers import (
 )
 from databases import missing, private
 from manifest import QUESTIONS
+from matrix import some
 from running import BIN, clean_environment, free_port, required_names, required_settings, run
 from test_pythons import interpreter
 
@@ -62,7 +63,7 @@ UID, DATA = 10001, "/var/lib/service"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", some(SERVICES, "minimal", "api"))
 def test_the_image(name: str, bake: Callable[..., Service], tmp_path: Path) -> None:
     """All in one test, so that each image is built but once."""
     if packages := missing_programs():

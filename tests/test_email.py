@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import Service
 from manifest import MANIFEST
+from matrix import some
 from owned import Owned
 from receivers import listening_in
 from running import Server, add, required_settings, run, serving, until
@@ -80,7 +81,7 @@ def mailing(service: Path, server: Any) -> dict[str, str]:
     return required_settings(service) | own | {"PYTHONPATH": str(service / "src")}
 
 
-@pytest.fixture(params=MANIFEST["_answers"]["server"])
+@pytest.fixture(params=some(MANIFEST["_answers"]["server"], "gunicorn"))
 def start(
     request: pytest.FixtureRequest, bake: Callable[..., Service], mail_server: Any, tmp_path: Path
 ) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ import pytest
 import servers
 from conftest import Service
 from manifest import ENGINES, QUESTIONS
+from matrix import some
 from running import Server, required_settings, run, serving, set_up, until
 from servers.addresses import settings
 
@@ -87,7 +88,7 @@ def notes(server: Server) -> int:
     return len(json.loads(body)["items"])
 
 
-@pytest.fixture(params=[*ENGINES, "redis"])
+@pytest.fixture(params=some([*ENGINES, "redis"], "postgresql", "redis"))
 def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

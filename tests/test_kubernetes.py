@@ -15,6 +15,7 @@ import yaml
 from conftest import Service
 from databases import missing
 from manifest import OPTIONS, PRESETS, owners, settings, tree_files
+from matrix import some
 from running import required_settings, run, serving, set_up
 from test_readme import blocks
 
@@ -329,7 +330,7 @@ def test_workers_without_metrics_have_no_port(render: Callable[..., Rendered]) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", some(PRESETS, "minimal", "full"))
 def test_the_service_answers_its_probes(preset: str, render: Callable[..., Rendered], tmp_path: Path) -> None:
     """Started by the commands of the manifests, with their settings, behind a list of trusted hosts."""
     rendered = render(preset=preset)

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from databases import private
 from manifest import ENGINES
+from matrix import some
 from running import Server, required_settings, run, serving
 from test_api import fuzz
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=some(ENGINES, "postgresql"))
 def notes(request: pytest.FixtureRequest, bake: Any, tmp_path: Path) -> Iterator[tuple[Path, Server]]:
     """A service with notes, its database migrated as its README tells, and served by two workers."""
     folder: Path = bake(preset="api", sql=request.param, project_name="Notes").path

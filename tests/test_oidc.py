@@ -22,6 +22,7 @@ from browsing import PASSWORD, Reader, browser, follow
 from conftest import Service
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey, import_key
+from matrix import some
 from owned import Owned
 from running import Server, required_settings, serving, until
 from selenium.webdriver.common.by import By
@@ -38,7 +39,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield running
 
 
-@pytest.fixture(scope="session", params=["granian", "gunicorn"])
+@pytest.fixture(scope="session", params=some(["granian", "gunicorn"], "granian"))
 def service(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_factory: Any) -> Owned:
     """A service that takes tokens, on each server."""
     made = bake(api="yes", oidc="yes", example="yes", server=request.param)
@@ -231,7 +232,7 @@ class Site:
     accounts: bool
 
 
-@pytest.fixture(scope="session", params=["granian", "gunicorn"])
+@pytest.fixture(scope="session", params=some(["granian", "gunicorn"], "granian"))
 def site(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_factory: Any) -> Iterator[Site]:
     """A site without accounts on one server, with accounts on the other, and the provider of both."""
     folder = tmp_path_factory.mktemp("site")

@@ -4,7 +4,6 @@ The rows come from cookiecutter.json. Lint and types run in one environment that
 the tests and the server of a row run in its own.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Service
 from covering import PAIRS, ROWS, covered
-from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, TEMPLATE, allowed, chosen, start_commands
+from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, chosen, start_commands
 from running import BIN, required_settings, run, serving
 from servers import STORES
 
@@ -113,26 +112,18 @@ def test_every_mix_of_stores(mix: tuple[str, ...], bake: Callable[..., Service],
     assert {"200", *mix} in [set(line.split()) for line in told.splitlines()]
 
 
-@pytest.fixture(scope="session")
-def passed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the rows have proven of modules alone, for all workers of this run."""
-    folder = tmp_path_factory.getbasetemp()
-    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "passed"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.prove)], ids=["once", "whole"])
 @pytest.mark.parametrize("answers", ROWS, ids=NAMES)
 def test_own_tests_and_production(
-    answers: dict[str, str], whole: bool, bake: Any, tmp_path: Path, passed: Path
+    answers: dict[str, str], whole: bool, bake: Any, tmp_path: Path, once: dict[str, str]
 ) -> None:
     """The service passes its own tests and serves concurrent requests in production.
 
     Of its tests, those that see nothing of the other options are left out if they have passed in another row.
     """
     service: Path = bake(**answers).path
-    once = {} if whole else {"ARGS": f"-p once --once={passed}", "PYTHONPATH": str(TEMPLATE / "tests/plugins")}
-    run(service, "make", "test", **once)
+    run(service, "make", "test", **{} if whole else once)
     package = next((service / "src").iterdir()).name
     python, settings = [".venv/bin/python", "-m", package], required_settings(service)
     for command in start_commands(chosen(answers)):

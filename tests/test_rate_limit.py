@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import Service
 from manifest import MANIFEST
+from matrix import some
 from owned import Owned
 from redis import Redis
 from running import Server, required_settings, serving, until
@@ -37,7 +38,7 @@ def test_the_readme_of_a_service_followed(
     service.test("tests/blueprints")
 
 
-@pytest.fixture(params=MANIFEST["_answers"]["server"])
+@pytest.fixture(params=some(MANIFEST["_answers"]["server"], "granian"))
 def start(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path: Path) -> Callable[..., Any]:
     @contextmanager
     def start(answers: dict[str, str], **more: str) -> Iterator[Server]:

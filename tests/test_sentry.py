@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from manifest import MANIFEST
+from matrix import some
 from receivers import listening_in
 from running import prepare, required_settings, serving
 
@@ -39,7 +40,7 @@ def reports() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("server", MANIFEST["_answers"]["server"])
+@pytest.mark.parametrize("server", some(MANIFEST["_answers"]["server"], "granian"))
 def test_errors_are_reported_once(server: str, reports: Any, bake: Any, tmp_path: Path) -> None:
     service: Path = bake(sql="sqlite", sentry="yes", tracing="yes", server=server, project_name="Errors").path
     prepare(service, ROUTES)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from databases import private
 from manifest import FULL_WITHOUT_SQL, MANIFEST
+from matrix import some
 from receivers import listening_in
 from running import Server, add, prepare, required_settings, serving
 from test_cost import OPCODES
@@ -129,7 +130,7 @@ def bug() -> ResponseReturnValue:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("listens", [False, True])
-@pytest.mark.parametrize("server", MANIFEST["_answers"]["server"])
+@pytest.mark.parametrize("server", some(MANIFEST["_answers"]["server"], "granian"))
 def test_receivers_that_are_away(server: str, listens: bool, bake: Any, tmp_path: Path) -> None:
     """Or never answer: requests are answered, the log says so in few lines, and the server stops in time."""
     service: Path = bake(tracing="yes", sentry="yes", server=server, project_name="Away").path

@@ -14,6 +14,7 @@ import cruft
 import pytest
 import updates
 from manifest import PRESETS
+from matrix import some
 from updates import (
     commit,
     copy_template,
@@ -225,7 +226,7 @@ def test_every_question_is_toggled() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", some(PRESETS, "full"))
 def test_cookiecutter_and_cruft_make_the_same(template: Path, tmp_path: Path, preset: str) -> None:
     with_cruft = cruft.create(str(template), tmp_path / "cruft", default_config=True, extra_context={"preset": preset})
     options = ("--no-input", "--default-config")

@@ -1,0 +1,13 @@
+"""Cases of a test that are alike: ``make test`` runs some of them, ``make prove`` the others."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def some(cases: Iterable[Any], *chosen: Any) -> list[Any]:
+    """The cases, of which all but the chosen ones are part of ``make prove`` alone."""
+    cases = list(cases)
+    assert all(case in cases for case in chosen), f"{chosen} are not all in {cases}"
+    return [case if case in chosen else pytest.param(case, marks=pytest.mark.prove) for case in cases]
