@@ -1,7 +1,7 @@
 """Few sets of answers in which every pair of options occurs: both there, both away, and each without the other.
 
 What is covered are options and not answers, because roles, such as ``store``, have no question of their own. A greedy
-search makes 16 or 17 rows where a covering array of answers, with what roles lack added, had 28, in a second instead of
+search makes 16 rows where a covering array of answers, with what roles lack added, had 28, in a second instead of
 19: each worker of pytest makes them.
 """
 
@@ -11,8 +11,9 @@ from itertools import combinations
 
 from manifest import ALWAYS, OPTIONS, QUESTIONS, allowed, chosen
 
-#: How many searches are made, the best of which is taken, and how many rows are tried for each that is taken.
-SEARCHES = 4
+#: Seeds of the searches, the best of which is taken: 1033 makes 16 rows of what there is, most make 18. Then, how many
+#: rows are tried for each that is taken.
+SEEDS = range(1031, 1035)
 TRIED = 8
 NAMES = sorted(OPTIONS.keys() - ALWAYS)
 PAIRS = list(combinations(NAMES, 2))
@@ -105,4 +106,4 @@ def covered(rows: list[dict[str, str]]) -> set[tuple[str, str, bool, bool]]:
     return {(first, second, first in names, second in names) for names in map(chosen, rows) for first, second in PAIRS}
 
 
-ROWS = max((search(random.Random(seed)) for seed in range(SEARCHES)), key=lambda rows: (len(covered(rows)), -len(rows)))
+ROWS = max((search(random.Random(seed)) for seed in SEEDS), key=lambda rows: (len(covered(rows)), -len(rows)))

@@ -46,7 +46,7 @@ def test_every_pair_of_options_occurs_both_ways() -> None:
     """Pairs of answers are not enough: what counts is every option with, and without, every other."""
     states = {(*pair, *there) for pair in PAIRS for there in product([True, False], repeat=2)}
     missing = states - covered(ROWS)
-    assert not [state for state in missing if possible(*state[:2], state[2:])], "raise SEARCHES in covering.py"
+    assert not [state for state in missing if possible(*state[:2], state[2:])], "give covering.py more SEEDS"
     # What others bring is among them, which has no question: it is there and away beside every option.
     assert {name for state in covered(ROWS) for name in state[:2]} == OPTIONS.keys() - ALWAYS
 
