@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from conftest import Service
 from manifest import FULL_WITHOUT_SQL, OPTIONS, TEMPLATE, TREE, owners, tree_files
+from matrix import some
 from owned import Owned
 from rendering import said
 from running import run
@@ -15,6 +16,8 @@ from test_readme import blocks
 
 PACKAGE = "src/{{cookiecutter.package_name}}/"
 MODULES = [path.removeprefix(PACKAGE) for path in tree_files() if path.startswith(PACKAGE) and path.endswith(".py")]
+
+API = {"preset": "api", "sql": "none"}
 
 
 def imported(path: str, source: str) -> Iterator[str]:
@@ -64,10 +67,11 @@ def test_a_wrong_import_is_found(path: str, line: str) -> None:
 
 
 @pytest.mark.slow
-def test_core_becomes_a_library(bake: Callable[..., Service], tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", some([API, FULL_WITHOUT_SQL], API), ids=["api", "full"])
+def test_core_becomes_a_library(others: dict[str, str], bake: Callable[..., Service], tmp_path: Path) -> None:
     """docs/core.md, followed: the library passes the tests of ``core``, and services without it pass theirs."""
     first, second = blocks((TEMPLATE / "docs/core.md").read_text())
-    for number, answers in enumerate([{"preset": "minimal"}, FULL_WITHOUT_SQL]):
+    for number, answers in enumerate([{"preset": "minimal"}, others]):
         service = Owned(
             bake(project_name="Orders", **answers), tmp_path / str(number) / "orders", tmp_path / "0/acme/src"
         )
