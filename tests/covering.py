@@ -2,14 +2,18 @@
 
 What is covered are options and not answers, because roles, such as ``store``, have no question of their own. A greedy
 search makes 16 rows where a covering array of answers, with what roles lack added, had 28, in a second instead of
-19: each worker of pytest makes them.
+19. Each worker of pytest needs them, to know its tests: the first one keeps them in ``build/``.
 """
 
+import hashlib
+import json
+import os
 import random
 from collections.abc import Iterable
 from itertools import combinations
+from pathlib import Path
 
-from manifest import ALWAYS, OPTIONS, QUESTIONS, allowed, chosen
+from manifest import ALWAYS, OPTIONS, QUESTIONS, TEMPLATE, allowed, chosen
 
 #: Seeds of the searches, the best of which is taken: 1033 makes 16 rows of what there is, most make 18. Then, how many
 #: rows are tried for each that is taken.
@@ -106,4 +110,20 @@ def covered(rows: list[dict[str, str]]) -> set[tuple[str, str, bool, bool]]:
     return {(first, second, first in names, second in names) for names in map(chosen, rows) for first, second in PAIRS}
 
 
-ROWS = max((search(random.Random(seed)) for seed in SEEDS), key=lambda rows: (len(covered(rows)), -len(rows)))
+def kept() -> list[dict[str, str]]:
+    """The best rows, from the file where they are kept for as long as nothing changes of what they are made of."""
+    made_of = hashlib.sha256(Path(__file__).read_bytes() + (TEMPLATE / "cookiecutter.json").read_bytes()).hexdigest()
+    file = TEMPLATE / f"build/covering/{made_of}.json"
+    if not file.exists():
+        found = (search(random.Random(seed)) for seed in SEEDS)
+        best = max(found, key=lambda rows: (len(covered(rows)), -len(rows)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Another worker may read, or write the same.
+        own = file.with_suffix(f".{os.getpid()}")
+        own.write_text(json.dumps(best))
+        own.replace(file)
+    rows: list[dict[str, str]] = json.loads(file.read_text())
+    return rows
+
+
+ROWS = kept()

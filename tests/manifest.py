@@ -6,6 +6,7 @@ As a program, it prints what all options together install.
 import json
 import re
 from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -92,10 +93,11 @@ def is_left_by_tools(path: str) -> bool:
     return bool(re.search(r"(^|/)(__pycache__|\.\w+_cache)/", path))
 
 
-def tree_files() -> list[str]:
+@cache
+def tree_files() -> tuple[str, ...]:
     """The files of the template tree, as paths in it."""
     paths = [path.relative_to(TREE).as_posix() for path in TREE.rglob("*") if path.is_file()]
-    return sorted(path for path in paths if not is_left_by_tools(path))
+    return tuple(sorted(path for path in paths if not is_left_by_tools(path)))
 
 
 def parts(path: str) -> list[str]:
@@ -113,7 +115,8 @@ def listed(option: dict[str, Any]) -> list[str]:
     return [path.replace("*", "{{cookiecutter.package_name}}") for path in option.get("paths", [])]
 
 
-def owners(path: str) -> set[str]:
+@cache
+def owners(path: str) -> frozenset[str]:
     """The options that a path of the tree belongs to. A path that every service has belongs to ``core``, or to none.
 
     The rule is written down a second time here, on purpose: the hook is compared with it.
@@ -124,7 +127,7 @@ def owners(path: str) -> set[str]:
         for folder in listed(option)
         if PurePosixPath(path).is_relative_to(folder)
     }
-    return owned | {stem(part) for part in parts(path)} & OPTIONS.keys()
+    return frozenset(owned | {stem(part) for part in parts(path)} & OPTIONS.keys())
 
 
 if __name__ == "__main__":

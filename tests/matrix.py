@@ -1,4 +1,4 @@
-"""Cases of a test that are alike: ``make test`` runs some of them, ``make prove`` the others."""
+"""Cases of a test that are alike: ``make quick`` runs few of them, ``make test`` some, ``make prove`` the others."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,3 +11,11 @@ def some(cases: Iterable[Any], *chosen: Any) -> list[Any]:
     cases = list(cases)
     assert all(case in cases for case in chosen), f"{chosen} are not all in {cases}"
     return [case if case in chosen else pytest.param(case, marks=pytest.mark.prove) for case in cases]
+
+
+def few(cases: Iterable[Any], count: int = 2) -> list[Any]:
+    """The cases, for ``parametrize`` or ``params``: those after the first ones are slow, because together they are."""
+    return [
+        case if place < count else pytest.param(*(case if isinstance(case, tuple) else [case]), marks=pytest.mark.slow)
+        for place, case in enumerate(cases)
+    ]

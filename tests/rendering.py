@@ -50,7 +50,7 @@ def said(path: str, text: str, chosen: AbstractSet[str]) -> str:
 
 
 @cache
-def files() -> dict[str, tuple[set[str], bytes | None]]:
+def files() -> dict[str, tuple[AbstractSet[str], bytes | None]]:
     """The files of the tree: whose each is, and its content if it is copied as it lies there."""
     found = {}
     for path in tree_files():

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from manifest import MANIFEST, PRESETS, QUESTIONS, TEMPLATE
 from markdown_it import MarkdownIt
+from matrix import few
 from reserved import closure, reserved
 from running import BIN, run
 from updates import copy_template
@@ -148,7 +149,7 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("slug", PATHS)
+@pytest.mark.parametrize("slug", few(PATHS, 1))
 def test_nothing_is_left_of_a_slug_with_a_path(out: Path, slug: str) -> None:
     """Cookiecutter makes the folders before anything is checked."""
     folder = out.parents[2]
@@ -177,7 +178,7 @@ def test_nothing_is_left_by_cruft(out: Path, tmp_path: Path, slug: str) -> None:
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("slug", ["", ".", ".."])
+@pytest.mark.parametrize("slug", few(["", ".", ".."], 1))
 def test_folders_that_exist_are_left_to_cookiecutter(out: Path, slug: str) -> None:
     """It refuses them before it runs a hook."""
     before = tree(out.parents[2])
@@ -187,7 +188,7 @@ def test_folders_that_exist_are_left_to_cookiecutter(out: Path, slug: str) -> No
     assert tree(out.parents[2]) == before
 
 
-@pytest.mark.parametrize("slug", ["mine", ".", "..", "link"])
+@pytest.mark.parametrize("slug", few(["mine", ".", "..", "link"], 1))
 def test_force_on_a_folder_in_use(out: Path, slug: str) -> None:
     mine = out / "mine"
     for path in (".git/refs/heads/metrics", ".venv/bin/gunicorn", "granian.db", "README.md", "github/metrics/x.py"):
@@ -209,12 +210,15 @@ def test_force_on_an_empty_folder(out: Path, bake: Callable[..., Service]) -> No
 
 @pytest.mark.parametrize(
     ("argument", "line"),
-    [
-        ("metrics=maybe", "metrics='maybe': answer yes or no."),
-        (b"description=\xff", "description='\\udcff': leave out U+DCFF, which cannot be seen."),
-        (b"project_slug=a\xff", "project_slug='a\\udcff': leave out U+DCFF, which cannot be seen."),
-        ("description=\u202egnp.exe", "description='\\u202egnp.exe': leave out U+202E, which cannot be seen."),
-    ],
+    few(
+        [
+            ("metrics=maybe", "metrics='maybe': answer yes or no."),
+            (b"description=\xff", "description='\\udcff': leave out U+DCFF, which cannot be seen."),
+            (b"project_slug=a\xff", "project_slug='a\\udcff': leave out U+DCFF, which cannot be seen."),
+            ("description=\u202egnp.exe", "description='\\u202egnp.exe': leave out U+202E, which cannot be seen."),
+        ],
+        2,
+    ),
 )
 def test_the_line_stands_alone(out: Path, argument: str | bytes, line: str) -> None:
     """The traceback that cookiecutter prints too goes elsewhere."""
@@ -225,7 +229,7 @@ def test_the_line_stands_alone(out: Path, argument: str | bytes, line: str) -> N
     assert not tree(out)
 
 
-@pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "{{", "{%", "{# hm"])
+@pytest.mark.parametrize("text", few(["{{ 7 * 7 }}", "{{", "{%", "{# hm"], 1))
 def test_braces_that_are_typed(out: Path, text: str) -> None:
     """Nothing renders them on their way to the hook."""
     answers = {"description": text, "author_name": text}
@@ -235,7 +239,7 @@ def test_braces_that_are_typed(out: Path, text: str) -> None:
     assert not tree(out)
 
 
-@pytest.mark.parametrize("text", ["{{", "{% if", "{{ nothing }}"])
+@pytest.mark.parametrize("text", few(["{{", "{% if", "{{ nothing }}"], 1))
 def test_braces_in_arguments(out: Path, text: str) -> None:
     """Cookiecutter renders these, and fails by itself."""
     done = cookiecutter(out, description=text)
@@ -345,13 +349,13 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("text", ACCEPTED)
+@pytest.mark.parametrize("text", few(ACCEPTED, 8))
 def test_accepted(out: Path, text: str) -> None:
     check(generate(out, description=text, author_name=text, license="MIT"), text, text)
 
 
 @pytest.mark.parametrize(
-    "name", ['"Quoted" \\ <b>', "1. Möwe 🐦", "# C# *star*", "日本語", "🚀", "x" * 500, "Very " * 20]
+    "name", few(['"Quoted" \\ <b>', "1. Möwe 🐦", "# C# *star*", "日本語", "🚀", "x" * 500, "Very " * 20], 3)
 )
 def test_names_that_people_say(out: Path, name: str) -> None:
     """The names that are derived from them are accepted too."""
@@ -361,7 +365,7 @@ def test_names_that_people_say(out: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["app", "client", "runner", "service", "metrics", "example", "core", "match", "a", "x" * 30]
+    "name", few(["app", "client", "runner", "service", "metrics", "example", "core", "match", "a", "x" * 30], 2)
 )
 def test_package_names(out: Path, name: str) -> None:
     """Those of options and of fixtures are as good as any, and their formatting is right."""
@@ -465,7 +469,7 @@ def any_answers(
 
 
 generated = given(answers=HOSTILE.filter(lambda answers: not answers.get("project_slug", "").startswith("/")))
-test_any_answers = settings(IN_PROCESS, max_examples=10)(generated(any_answers))
+test_any_answers = settings(IN_PROCESS, max_examples=6)(generated(any_answers))
 test_many_answers = pytest.mark.slow(settings(IN_PROCESS, max_examples=40)(generated(any_answers)))
 
 
@@ -477,7 +481,7 @@ def any_visible_text(tmp_path_factory: pytest.TempPathFactory, description: str,
 
 
 generated = given(description=GOOD_TEXT, author=GOOD_TEXT, name=GOOD_TEXT.filter(lambda text: "\n" not in text))
-test_any_visible_text_is_accepted = settings(IN_PROCESS, max_examples=10)(generated(any_visible_text))
+test_any_visible_text_is_accepted = settings(IN_PROCESS, max_examples=6)(generated(any_visible_text))
 test_many_visible_texts_are_accepted = pytest.mark.slow(
     settings(IN_PROCESS, max_examples=40)(generated(any_visible_text))
 )
@@ -553,7 +557,7 @@ UNTYPED = {
 }
 
 
-@pytest.mark.parametrize("written", UNTYPED)
+@pytest.mark.parametrize("written", few(UNTYPED, 1))
 def test_a_configuration_with_values_that_are_no_text(out: Path, written: str) -> None:
     """They are taken for what was meant, or refused in a line."""
     config = out.parent / "config-replay"

@@ -86,6 +86,7 @@ def forget() -> ResponseReturnValue:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [{}, {"redis": "yes"}], ids=["process", "redis"])
 def test_the_readme_of_a_service_followed(
     answers: dict[str, str], bake: Callable[..., Service], tmp_path: Path

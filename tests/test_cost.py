@@ -6,11 +6,13 @@ A database is left out: its sessions are ended after each request, which is not 
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from manifest import FULL_WITHOUT_SQL
+from matrix import few
 
 OPCODES = Path(__file__).with_name("opcodes.py")
 
@@ -20,6 +22,7 @@ OPCODES = Path(__file__).with_name("opcodes.py")
 MOST = [({"preset": "minimal"}, 1.25), ({"server": "gunicorn"}, 1.25), (FULL_WITHOUT_SQL, 1.38)]
 
 
+@cache
 def count(service: Path) -> tuple[int, int]:
     """The bytecodes of a request: of Flask alone, and of the service."""
     environment = os.environ | {"PYTHONPATH": str(service / "src")}
@@ -45,6 +48,7 @@ def test_a_request_that_sends_no_job_costs_what_it_did(bake: Any) -> None:
     assert count(bake(jobs="celery_redis").path) == count(bake().path)
 
 
+@pytest.mark.slow
 def test_a_request_of_nobody_costs_what_it_did_without_accounts(bake: Any) -> None:
     answers = {"pages": "yes", "email": "yes", "sql": "sqlite"}
     assert count(bake(**answers, accounts="yes").path) == count(bake(**answers).path)
@@ -54,7 +58,7 @@ def test_origins_that_nobody_named_cost_nothing(bake: Any) -> None:
     assert count(bake(api="yes", cors="yes").path) == count(bake(api="yes").path)
 
 
-@pytest.mark.parametrize("option", ["tokens", "oidc"])
+@pytest.mark.parametrize("option", few(["tokens", "oidc"], 1))
 def test_operations_that_ask_for_no_token_cost_what_they_did(option: str, bake: Any) -> None:
     assert count(bake(api="yes", sql="sqlite", **{option: "yes"}).path) == count(bake(api="yes", sql="sqlite").path)
 

@@ -458,6 +458,7 @@ class Paper(Base):
 """
 
 
+@pytest.mark.slow
 def test_a_type_of_another_database_is_written_as_it_is(bake: Callable[..., Service]) -> None:
     service = bake(sql="postgresql", project_name="Papers").path
     add(service, DOCUMENT)

@@ -406,6 +406,7 @@ def test_what_is_refused_leaves_a_service_as_it_was(commands: str, what: str, to
     assert not list(standing.folder.glob("*.log"))
 
 
+@pytest.mark.slow
 def test_what_git_ignored_is_neither_committed_nor_lost(standing: Standing) -> None:
     """The template ignores it for the sake of an option that goes."""
     service = standing.add("orders", sql="sqlite")

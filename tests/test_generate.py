@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from manifest import MANIFEST, TEMPLATE
+from matrix import few
 from updates import copy_template, public_answers, record, run
 
 ASKED = ", ".join(name for name in MANIFEST if not name.startswith("_"))
@@ -57,23 +58,29 @@ def test_unknown_questions(out: Path) -> None:
 
 @pytest.mark.parametrize(
     ("answers", "line"),
-    [
-        ('{"description": null}', "description=null: write a text, in quotes."),
-        ('{"description": true}', "description=true: write a text, in quotes."),
-        ('{"sql": false}', "sql=false: write a text, in quotes."),
-        ('{"api": ["yes", "no"]}', 'api=["yes", "no"]: write a text, in quotes.'),
-        ('{"api": {}}', "api={}: write a text, in quotes."),
-        ('{"python_version": 3.10}', "python_version='3.10': answer 3.13, 3.12, 3.11 or 3.14."),
-        ('{"metrics": "maybe"}', "metrics='maybe': answer yes or no."),
-        ('{"description": "{{ 7 }}"}', "description='{{ 7 }}': leave out double braces, brace-percent and brace-hash,"),
-    ],
+    few(
+        [
+            ('{"description": null}', "description=null: write a text, in quotes."),
+            ('{"description": true}', "description=true: write a text, in quotes."),
+            ('{"sql": false}', "sql=false: write a text, in quotes."),
+            ('{"api": ["yes", "no"]}', 'api=["yes", "no"]: write a text, in quotes.'),
+            ('{"api": {}}', "api={}: write a text, in quotes."),
+            ('{"python_version": 3.10}', "python_version='3.10': answer 3.13, 3.12, 3.11 or 3.14."),
+            ('{"metrics": "maybe"}', "metrics='maybe': answer yes or no."),
+            (
+                '{"description": "{{ 7 }}"}',
+                "description='{{ 7 }}': leave out double braces, brace-percent and brace-hash,",
+            ),
+        ],
+        3,
+    ),
 )
 def test_wrong_answers(out: Path, answers: str, line: str) -> None:
     (told,) = refused(out, written(out, answers))
     assert told.startswith(line)
 
 
-@pytest.mark.parametrize("text", ["[]", "7", "metrics: yes", ""])
+@pytest.mark.parametrize("text", few(["[]", "7", "metrics: yes", ""], 1))
 def test_a_file_that_is_no_object(out: Path, text: str) -> None:
     file = written(out, text)
     assert refused(out, file) == [f'{file} is no object in JSON, such as {{"metrics": "yes"}}']
@@ -106,6 +113,7 @@ def test_what_was_meant(template: Path, out: Path) -> None:
     assert (made["python_version"], made["author_name"], made["sql"]) == ("3.12", "=x=", "postgresql")
 
 
+@pytest.mark.slow
 def test_the_address_that_is_recorded(template: Path, out: Path) -> None:
     generate(out, "project_name=one", template=template)
     assert record(out / "one")["template"] == str(template)

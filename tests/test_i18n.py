@@ -228,6 +228,7 @@ def test_a_german_reader(server: Server, script: bool) -> None:
         assert reader.texts("h1") == ["Write a note"]
 
 
+@pytest.mark.slow
 def test_no_language_is_a_500(server: Server) -> None:
     for asked in ("xx", "../../etc/passwd", "x" * 10_000, "%00", "de%0d%0aX:y", "%ff"):
         assert server.get(f"/?lang={asked}", Accept="text/html")[0] in (200, 414)
@@ -262,6 +263,7 @@ def test_it_comes_and_goes_beside_edits(tmp_path: Path) -> None:
         commit(service)
 
 
+@pytest.mark.slow
 def test_compiled_catalogs_are_made_and_not_committed(site: Owned) -> None:
     run(site.folder, "git", "init", "--quiet")
     files = run(site.folder, "git", "ls-files", "--others", "--exclude-standard").splitlines()

@@ -197,6 +197,7 @@ def test_a_worker_and_a_scheduler_tell_what_jobs_do(processes: Callable[..., Pro
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_a_full_broker(processes: Callable[..., Processes]) -> None:
     """And SIGHUP stops it as SIGTERM does."""
     found = processes()

@@ -15,11 +15,11 @@ import yaml
 from conftest import Service
 from databases import missing
 from manifest import OPTIONS, PRESETS, owners, settings, tree_files
-from matrix import some
+from matrix import few, some
 from running import required_settings, run, serving, set_up
 from test_readme import blocks
 
-OVERLAYS = ["staging", "production"]
+OVERLAYS = ["production", "staging"]
 #: Beside the presets, a server of another kind, and the longest name.
 CASES = [*({"preset": preset} for preset in PRESETS), {"sql": "mysql", "project_slug": "n" * 50}]
 Object = dict[str, Any]
@@ -93,6 +93,7 @@ def validate(objects: list[Object], folder: Path) -> str:
     return run(folder, "kubernetes-validate", "--strict", "objects.yaml")
 
 
+@pytest.mark.parametrize("rendered", few(OVERLAYS, 1), indirect=True)
 def test_objects_are_valid(rendered: Rendered, tmp_path: Path) -> None:
     """By the schemas of the newest Kubernetes that the validator has; it has none for those of Prometheus."""
     known = [it for it in rendered.objects if not it["apiVersion"].startswith("monitoring.coreos.com/")]

@@ -32,6 +32,7 @@ from manifest import (
     stem,
     tree_files,
 )
+from matrix import few
 from packaging.requirements import Requirement
 from running import run
 
@@ -278,12 +279,15 @@ def test_options_leave_their_marks_and_no_others(service: Service) -> None:
     package = service.answers["package_name"]
     expected = [path for path in tree_files() if owners(path) <= service.chosen]
     assert service.files == sorted(path.replace("{{cookiecutter.package_name}}", package) for path in expected)
+    text = "\0".join(f"{path}\0{text}" for path, text in service.texts.items())
     for name, option in OPTIONS.items():
         for mark in option["marks"]:
-            assert (mark in service) == (name in service.chosen), f"{name}: {mark}"
-    text = "\n".join(f"{path}\n{text}" for path, text in service.texts.items())
+            assert (mark in text) == (name in service.chosen), f"{name}: {mark}"
+    lower = text.lower()
     for name in distributions(OPTIONS.keys()) - distributions(service.chosen):
-        assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE), name
+        # To look for the name first is thirty times as fast.
+        found = name.lower() in lower and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE)
+        assert not found, name
     for name in settings(set(OPTIONS)).keys() - settings(service.chosen):
         assert name not in text
     for name in settings(service.chosen):
@@ -303,7 +307,7 @@ print(*made[0].read)
 """
 
 
-@pytest.mark.parametrize("case", ["full", *(case for case in CASES if re.match("full (sql|server)=", case))])
+@pytest.mark.parametrize("case", few(["full", *(case for case in CASES if re.match("full (sql|server)=", case))], 1))
 def test_every_setting_is_told(case: str, bake: Callable[..., Service]) -> None:
     """What the code reads is what the manifest says, and so what ``.env.example`` and the README name."""
     service = bake(**CASES[case])

@@ -22,6 +22,7 @@ def template(tmp_path: Path) -> Path:
     return copy_template(tmp_path / "template")
 
 
+@pytest.mark.slow
 def test_defaults_of_an_organisation(template: Path, tmp_path: Path) -> None:
     config = tmp_path / "cookiecutterrc"
     (block,) = blocks(section("Answers that are the same everywhere"), "yaml")
@@ -41,6 +42,7 @@ def test_defaults_of_an_organisation(template: Path, tmp_path: Path) -> None:
     assert done.stderr == 'api=true: write a text, in quotes, such as "yes".\n'
 
 
+@pytest.mark.slow
 def test_services_by_script(template: Path, tmp_path: Path) -> None:
     make, first_commit = blocks(section("Make services by script"))
     (unknown,) = blocks(section("Make services by script"), "text")
@@ -57,6 +59,7 @@ def test_services_by_script(template: Path, tmp_path: Path) -> None:
     assert done.stderr == unknown
 
 
+@pytest.mark.slow
 def test_which_services_are_behind(template: Path, tmp_path: Path) -> None:
     """Of three services one is up to date, one has a broken record, and one has changed a line that has changed."""
     readme = "{{cookiecutter.project_slug}}/README.md"

@@ -38,6 +38,7 @@ def test_htmx_is_what_was_published() -> None:
     assert f"htmx {version}" in (TEMPLATE / "templates/readme/pages.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_service_followed(bake: Callable[..., Service], tmp_path: Path) -> None:
     service = Owned(bake(pages="yes"), tmp_path / "service")
     readme = (service.folder / "README.md").read_text().partition("## Pages")[2]

@@ -16,6 +16,7 @@ import pytest
 from conftest import Service
 from covering import PAIRS, ROWS, covered
 from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, chosen, start_commands
+from matrix import few
 from running import BIN, required_settings, run, serving
 from servers import STORES
 
@@ -56,7 +57,7 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Ser
     return bake(**request.param)
 
 
-@pytest.fixture(params=PRESETS)
+@pytest.fixture(params=few(PRESETS, 1))
 def preset(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Service:
     return bake(preset=request.param)
 

@@ -24,6 +24,7 @@ from test_readme import blocks
 TOKEN = secrets.token_hex(32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [{}, {"redis": "yes"}], ids=["process", "redis"])
 def test_the_readme_of_a_service_followed(
     answers: dict[str, str], bake: Callable[..., Service], tmp_path: Path

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from conftest import Service
 from manifest import PRESETS
+from matrix import few
 from test_pairs import NAMES, ROWS
 from updates import starting_from, toggles
 
@@ -15,7 +16,7 @@ def without_record(service: Service) -> dict[str, str]:
     return {path: text for path, text in service.texts.items() if path != ".cruft.json"}
 
 
-@pytest.mark.parametrize("answers", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("answers", few(CASES.values(), 8), ids=CASES.keys())
 def test_it_makes_what_cookiecutter_makes(
     answers: dict[str, str], bake: Callable[..., Service], render: Callable[..., Service]
 ) -> None:

@@ -127,6 +127,7 @@ def test_what_an_owner_adds_is_tested(owned: Owned) -> None:
     owned.test("tests/blueprints", "tests/extensions/sqlalchemy", "tests/test_app.py", "tests/test_imports.py")
 
 
+@pytest.mark.slow
 def test_a_missing_or_wrong_second_url_is_named(owned: Owned) -> None:
     settings = required_settings(owned.folder) | {"DATABASE_URL": "postgresql://host/name"}
     for url, message in (

@@ -169,6 +169,7 @@ def test_what_is_not_configured_is_not_imported(bake: Any) -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_what_is_not_configured_costs_nothing(bake: Any) -> None:
     """Not a bytecode, in a service that has it, beside one that has it not."""
 
