@@ -11,7 +11,6 @@ import os
 import random
 from collections.abc import Iterable
 from itertools import combinations
-from pathlib import Path
 
 from manifest import ALWAYS, OPTIONS, QUESTIONS, TEMPLATE, allowed, chosen
 
@@ -112,7 +111,8 @@ def covered(rows: list[dict[str, str]]) -> set[tuple[str, str, bool, bool]]:
 
 def kept() -> list[dict[str, str]]:
     """The best rows, from the file where they are kept for as long as nothing changes of what they are made of."""
-    made_of = hashlib.sha256(Path(__file__).read_bytes() + (TEMPLATE / "cookiecutter.json").read_bytes()).hexdigest()
+    sources = [TEMPLATE / name for name in ("cookiecutter.json", "tests/covering.py", "tests/manifest.py")]
+    made_of = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     file = TEMPLATE / f"build/covering/{made_of}.json"
     if not file.exists():
         found = (search(random.Random(seed)) for seed in SEEDS)
