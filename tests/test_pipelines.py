@@ -6,20 +6,24 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from conftest import Service, generate
 from containers import Image, buildah_command, make_base, missing_programs
-from databases import SERVERS, missing, need
+from databases import SERVERS, missing, need, private
 from manifest import MANIFEST, OPTIONS, PRESETS, TREE
 from matrix import few
+from owned import Owned
 from running import clean_environment, free_port, run
+from servers import private as private_store
+from servers.rabbitmq import control
 from updates import copy_template
 
 FILES = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
@@ -344,6 +348,82 @@ def test_steps_are_executed(ci: str, sql: str, bake: Callable[..., Service], tmp
                 Image.load(f"localhost/{service.answers['project_slug']}:latest").remove()
     assert {"check", "audit", "contract"} <= set(executed)
     assert ci == "github" or "image" in executed
+
+
+#: Services of pipelines that this machine has, and tests of a generated service that use each.
+USED = {
+    "postgresql": ({"sql": "postgresql"}, "tests/extensions/sqlalchemy"),
+    "mysql": ({"sql": "mysql"}, "tests/extensions/sqlalchemy"),
+    "redis": ({"redis": "yes"}, "tests/extensions/test_redis.py::test_locks"),
+    "celery_redis": ({"jobs": "celery_redis"}, "tests/extensions/celery/test_jobs.py"),
+    "celery_rabbitmq": ({"jobs": "celery_rabbitmq"}, "tests/extensions/celery/test_jobs.py"),
+}
+
+
+def declared(job: dict[str, Any], name: str) -> tuple[dict[str, str], str]:
+    """The environment of a service of a job, of either host, and where the job reaches it: host and port."""
+    services, alias, port = job["services"], name.replace("_", "-"), str(OPTIONS[name]["service"]["port"])
+    if isinstance(services, dict):
+        return services[alias].get("env", {}), f"127.0.0.1:{services[alias]['ports'][0].partition(':')[0]}"
+    (found,) = [service for service in services if service["alias"] == alias]
+    return found.get("variables", {}), f"{alias}:{port}"
+
+
+@contextmanager
+def as_declared(name: str, environment: dict[str, str]) -> Iterator[int]:
+    """Run a server with the account that its image makes of this environment: its port."""
+    with ExitStack() as stack:
+        if name == "celery_rabbitmq":
+            control("status")
+            yield 5672
+            return
+        if name not in SERVERS:
+            yield stack.enter_context(private_store("redis")).port
+            return
+        server = stack.enter_context(private(name))
+        kind, password = ("mysql+pymysql", "MARIADB_ROOT_PASSWORD"), environment.get("MARIADB_ROOT_PASSWORD")
+        statements = [
+            f"CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '{password}'",
+            "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION",
+            f"CREATE DATABASE IF NOT EXISTS {environment.get('MARIADB_DATABASE')}",
+        ]
+        if name == "postgresql":
+            kind = ("postgresql+psycopg", "POSTGRES_PASSWORD")
+            statements = [f"CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{environment[kind[1]]}'"]
+        url = re.sub("^[a-z]+", kind[0], server.url).replace("/test", "/mysql")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        yield server.port
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", USED)
+def test_own_tests_use_the_declared_services(name: str, bake: Callable[..., Service], tmp_path: Path) -> None:
+    """With the variables of either pipeline, of which only host and port are changed; and RabbitMQ's account."""
+    answers, tests = USED[name]
+    found = []
+    for ci in FILES:
+        job = jobs(bake(ci=ci, **answers), ci)["check"]
+        environment, address = declared(job, name)
+        host, _, port = address.partition(":")
+        variables = job.get("env") or job["variables"]
+        given = {key: re.sub(rf"\b{host}(:{port})?(?![\w:-])", "HOST", url) for key, url in variables.items()}
+        assert all("HOST" in url for url in given.values()), variables
+        found.append((environment, given))
+    (environment, given), other = found
+    assert (environment, given) == other
+    service = Owned(bake(ci="github", **answers), tmp_path / "service")
+    with as_declared(name, environment) as port:
+
+        def at(port: int) -> dict[str, str]:
+            urls = {key: url.replace("HOST", f"127.0.0.1:{port}") for key, url in given.items()}
+            return {key: url.replace("amqp://test:test@", "amqp://guest:guest@") for key, url in urls.items()}
+
+        service.test(tests, **at(port))
+    with pytest.raises(AssertionError, match="refused"):  # What is not asked is not missed.
+        service.test(tests, "-x", **at(free_port()))
 
 
 def commit_and_clone(service: Path, folder: Path) -> Path:
