@@ -494,7 +494,7 @@ def test_every_operation_of_a_service(two: Callable[..., tuple[Server, Server]])
 @pytest.mark.slow
 def test_a_service_that_is_paused_and_killed_under_load(two: Callable[..., tuple[Server, Server]]) -> None:
     """The caller answers 502 or 504 within its limit, stays ready, and recovers by itself."""
-    shop, notes = two(NOTES_TIMEOUT="0.5", WEB_THREADS="16")
+    shop, notes = two(NOTES_TIMEOUT="2", WEB_THREADS="16")
 
     def ask(_: int) -> tuple[int, float, str]:
         started = time.monotonic()
@@ -509,7 +509,7 @@ def test_a_service_that_is_paused_and_killed_under_load(two: Callable[..., tuple
     os.killpg(notes.process.pid, signal.SIGSTOP)
     paused = load(40)
     assert {status for status, _, _ in paused} <= {502, 504}
-    assert max(seconds for _, seconds, _ in paused) < 5
+    assert max(seconds for _, seconds, _ in paused) < 10
     assert all(json.loads(body)["peer"] == "notes" for _, _, body in paused)
     assert "is left alone" in shop.log.read_text(), "after five failures, nobody waits any more"
     assert shop.get("/readyz")[0] == 200

@@ -326,7 +326,7 @@ def test_away_under_load(
             for _ in range(5):
                 started = time.monotonic()
                 assert server.get("/livez")[0] == 200
-                assert time.monotonic() - started < 1
+                assert time.monotonic() - started < TIMEOUT
             status, body = server.get("/readyz")
             assert status == 503
             assert json.loads(body)["checks"]["sqlalchemy"] in ("unavailable", "timed out")

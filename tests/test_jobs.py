@@ -178,7 +178,7 @@ def test_a_worker_and_a_scheduler_tell_what_jobs_do(processes: Callable[..., Pro
             assert told['job_duration_seconds_count{name="trial.ok"}'] == 20
             assert told['job_wait_seconds_count{name="trial.ok"}'] == 20
             assert told['job_wait_seconds_sum{name="trial.ok"}'] > 20
-            assert 1.5 < told['job_duration_seconds_sum{name="trial.late"}'] < 4
+            assert 1.5 < told['job_duration_seconds_sum{name="trial.late"}'] < 9  # of 10
             # What a retry waits is counted from when it was due.
             assert told['job_wait_seconds_bucket{le="5.0",name="trial.wrong"}'] >= 1
             # A worker whose processes are all replaced.

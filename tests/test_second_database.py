@@ -218,7 +218,7 @@ def test_two_servers(engine: str, service: Path, tmp_path: Path) -> None:
                     for use in [*uses[other], "GET /livez"] * 3:
                         started = time.monotonic()
                         assert ask(*use.split())[0] < 300, use
-                        assert time.monotonic() - started < 1
+                        assert time.monotonic() - started < TIMEOUT
                     status, found = checks(server)
                     assert (status, found[other]) == (503, "ok")
                     assert found[check] in ("unavailable", "timed out")

@@ -90,7 +90,7 @@ def test_from_the_first_to_the_last_request(service: Guarded) -> None:
         reads = pool.submit(service.many, 200, "GET", NOTES, **reader)
         writes = pool.submit(service.many, 200, "POST", NOTES, {"title": "Shopping"}, **writer)
     assert (reads.result(), writes.result()) == ({200: 200}, {201: 200})
-    until(lambda: service.tokens("list").count("  used ") == 2, 10)
+    until(lambda: service.tokens("list").count("  used ") == 2, 30)
     # The next request of every worker.
     (name,) = [line for line in service.tokens("list").splitlines() if "write" not in line]
     service.tokens("revoke", name.split()[0])

@@ -16,10 +16,10 @@ Extend = Callable[..., FlaskClient]
 def extend(package: ModuleType) -> Extend:
     """Make an application whose modules are these, each with its ``ready()``: ``extend(database=ping)``."""
 
-    def extend(**checks: Callable[[], object]) -> FlaskClient:
+    def extend(timeout: float = 20, **checks: Callable[[], object]) -> FlaskClient:
         app = Flask("probe")
         modules = [SimpleNamespace(__name__=f"extensions.{name}", ready=ready) for name, ready in checks.items()]
-        package.core.init_app(app, modules, {"APP_ENV": "testing", "READY_TIMEOUT": 0.2})
+        package.core.init_app(app, modules, {"APP_ENV": "testing", "READY_TIMEOUT": timeout})
         return app.test_client()
 
     return extend
@@ -49,7 +49,7 @@ def test_ready(extend: Extend) -> None:
 
 
 def test_what_is_not_ready_is_named(extend: Extend, hang: Event) -> None:
-    response = extend(cache=fail, database=hang.wait, queue=lambda: None).get("/readyz")
+    response = extend(1, cache=fail, database=hang.wait, queue=lambda: None).get("/readyz")
     assert response.status_code == 503
     assert response.json == {
         "status": "unavailable",
@@ -71,7 +71,7 @@ def test_a_check_that_hangs_is_not_started_again(extend: Extend, hang: Event) ->
         started.append(hang)
         hang.wait()
 
-    client = extend(database=ready)
+    client = extend(0.1, database=ready)
     assert client.get("/readyz").status_code == client.get("/readyz").status_code == 503
     assert len(started) == 1
 

@@ -127,7 +127,7 @@ def test_nobody_listens(start: Probe, port: int) -> None:
         response = client.get("/rows")
         assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
         assert response.get_json()["detail"] == "cassandra is unavailable."
-        assert monotonic() - began < 4
+        assert monotonic() - began < 9  # CASSANDRA_TIMEOUT is 10 seconds here.
     assert client.get("/").status_code == client.get("/livez").status_code == 200
     assert client.get("/readyz").get_json()["checks"] == {"cassandra": "unavailable"}
 

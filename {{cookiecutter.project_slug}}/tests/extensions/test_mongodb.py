@@ -136,7 +136,7 @@ def test_nobody_answers(make: Probe, backlog: int | None) -> None:
         if backlog:  # It takes connections and says nothing; otherwise it refuses them.
             server.listen(backlog)
         url = f"mongodb://127.0.0.1:{server.getsockname()[1]}/name"
-        client = make(MONGODB_URL=url, MONGODB_TIMEOUT=0.1, READY_TIMEOUT=5).test_client()
+        client = make(MONGODB_URL=url, MONGODB_TIMEOUT=0.1).test_client()
         begun = monotonic()
         response = client.get("/count")
         assert monotonic() - begun < 10  # PyMongo's own time-out is 30 seconds.

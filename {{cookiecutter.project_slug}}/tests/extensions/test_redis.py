@@ -28,7 +28,7 @@ def asking(probe: Callable[..., Flask], extension: ModuleType) -> Callable[..., 
     """Make an application with a route ``/ask``, which reads a key."""
 
     def make(url: str = "", **config: Any) -> Flask:
-        app = probe(EXTENSION, **({"REDIS_URL": url} if url else {}), REDIS_TIMEOUT=0.1, **config)
+        app = probe(EXTENSION, **({"REDIS_URL": url} if url else {}), **{"REDIS_TIMEOUT": 10} | config)
         app.add_url_rule("/ask", view_func=lambda: extension.client().get("key") or "nothing")
         return app
 
@@ -200,7 +200,7 @@ def test_nobody_listens(asking: Callable[..., Flask], port: int) -> None:
 
 def test_nobody_answers(asking: Callable[..., Flask]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        app = asking(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        app = asking(f"redis://127.0.0.1:{silent.getsockname()[1]}", REDIS_TIMEOUT=0.1)
         begun = monotonic()
         assert app.test_client().get("/ask").status_code == 503
         assert ready(app) == "unavailable"

@@ -129,10 +129,11 @@ def test_an_error_is_not_kept(app: Flask, effects: list[str], what: str, status:
 def test_an_answer_expires(
     client: FlaskClient, effects: list[str], package: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for store in STORES:
-        module = import_module(f".extensions.api.idempotency.{store}", package.__name__)
-        monkeypatch.setattr(module, "KEPT", timedelta(seconds=1))
-    send(client)
+    with monkeypatch.context() as short:
+        for store in STORES:
+            module = import_module(f".extensions.api.idempotency.{store}", package.__name__)
+            short.setattr(module, "KEPT", timedelta(seconds=1))
+        send(client)
     sleep(1.1)
     assert send(client, "coffee").headers["Location"] == "/orders/2"
     assert send(client, "coffee").headers["Location"] == "/orders/2"

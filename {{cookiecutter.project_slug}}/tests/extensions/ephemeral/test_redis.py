@@ -21,8 +21,9 @@ def ephemeral(package: ModuleType) -> ModuleType:
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
+def silent(ephemeral: ModuleType, patience: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that takes connections and says nothing."""
+    monkeypatch.setattr(ephemeral, "PATIENCE", patience)
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -40,10 +41,10 @@ def test_a_silent_one_holds_nobody_up(probe: Callable[..., Flask], silent: str) 
     app = probe(*MODULES, REDIS_URL=silent, REDIS_TIMEOUT=60)
     started = perf_counter()
     assert not ask(app)
-    assert perf_counter() - started < 2
+    assert perf_counter() - started < 20
     started = perf_counter()
     assert not any(ask(app) for _ in range(1000))  # They would take 50 s if each waited.
-    assert perf_counter() - started < 10
+    assert perf_counter() - started < 30
 
 
 def test_the_log_tells_once(probe: Callable[..., Flask], port: int) -> None:

@@ -66,7 +66,7 @@ def drip() -> Response:
 @pytest.fixture
 def caller(make_caller: Callable[..., Flask], orders: Any) -> Flask:
     settings = {"APP_ENV": "testing", "LOG_LEVEL": "debug"}
-    return make_caller("wsgi://orders_here/mounted", ORDERS_SETTINGS=settings, seconds=0.5)
+    return make_caller("wsgi://orders_here/mounted", ORDERS_SETTINGS=settings, seconds=2)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_a_call(peer: Any, service: Any, answering: Answering) -> None:
     assert (method, path, body) == ("GET", "/notes/a%2Fb%3Fc?limit=3&tags=a+b&tags=c&done=true", b"")
     assert headers["If-None-Match"] == '"0"'
     assert headers["Accept"] == "application/json"
-    assert 4000 < int(headers["X-Envoy-Expected-Rq-Timeout-Ms"]) <= 5000
+    assert 2000 < int(headers["X-Envoy-Expected-Rq-Timeout-Ms"]) <= 5000
     assert "Authorization" not in headers
     assert "X-Request-ID" not in headers
 
@@ -100,25 +100,25 @@ def test_bodies(peer: Any, service: Any, http_client: ModuleType) -> None:
 
 def test_what_goes_along(make_caller: Callable[..., Flask], service: Any, http_client: ModuleType) -> None:
     """The id of the request; and the time that its caller still waits, which is the limit of the call, too."""
-    app = make_caller(f"{service.url}/base/", ORDERS_TOKEN="token-of-orders")
+    app = make_caller(f"{service.url}/base/", ORDERS_TOKEN="token-of-orders", seconds=30)
     secured = {"secured": True}
     app.add_url_rule("/secured", view_func=lambda: http_client.peer("orders").call("GET", "/x", **secured).text())
     client = app.test_client()
-    headers = {"X-Request-ID": "mine", "X-Envoy-Expected-Rq-Timeout-Ms": "900"}
+    headers = {"X-Request-ID": "mine", "X-Envoy-Expected-Rq-Timeout-Ms": "9000"}
     assert client.get("/ask", headers=headers).json == {}
     assert client.get("/secured", headers=headers | {"X-Envoy-Expected-Rq-Timeout-Ms": "soon"}).text == "{}"
     (first, second) = service.asked
     assert first[1] == "/base/notes"
     assert first[2]["X-Request-ID"] == "mine"
-    assert 0 < int(first[2]["X-Envoy-Expected-Rq-Timeout-Ms"]) <= 900
+    assert 0 < int(first[2]["X-Envoy-Expected-Rq-Timeout-Ms"]) <= 9000
     assert "Authorization" not in first[2]
     assert second[2]["Authorization"] == "Bearer token-of-orders"
-    assert int(second[2]["X-Envoy-Expected-Rq-Timeout-Ms"]) > 900
-    service.answers = [raw(HEAD, pause=0.2, times=20)]
+    assert int(second[2]["X-Envoy-Expected-Rq-Timeout-Ms"]) > 9000
+    service.answers = [raw(HEAD, pause=0.2, times=150)]
     started = monotonic()
     late = client.get("/ask", headers=headers | {"X-Envoy-Expected-Rq-Timeout-Ms": "300"})
     assert late.status_code == 504
-    assert monotonic() - started < 2
+    assert monotonic() - started < 20
     assert client.get("/ask", headers={"X-Envoy-Expected-Rq-Timeout-Ms": "0"}).status_code == 504
     assert len(service.asked) == 3
 
@@ -219,12 +219,12 @@ def test_a_drip(
 ) -> None:
     """Each piece comes in time, and the answer never ends: the limit holds for all of it, headers included."""
     peer = make_caller(service.url, seconds=0.6).extensions["http_client"].peers["orders"]
-    service.answers = [raw(*pieces, pause=0.2, times=25)]
+    service.answers = [raw(*pieces, pause=0.2, times=100)]
     started = monotonic()
     with pytest.raises(http_client.UnreachableError, match="in time") as raised:
         peer.call("GET", "/notes")
     assert raised.value.late
-    assert 0.5 < monotonic() - started < 2.5
+    assert 0.5 < monotonic() - started < 10
 
 
 # --- attempts ---
@@ -262,8 +262,11 @@ def test_only_what_is_idempotent_is_repeated(
         assert peer.call(method, "/notes", headers=headers).status == 200
 
 
-def test_retry_after(peer: Any, service: Any, answering: Answering, http_client: ModuleType) -> None:
+def test_retry_after(
+    make_caller: Callable[..., Flask], service: Any, answering: Answering, http_client: ModuleType
+) -> None:
     """It is waited for, unless the deadline comes first."""
+    peer = make_caller(service.url, seconds=30).extensions["http_client"].peers["orders"]
     service.answers = [answering(503, b"", Retry_After="1"), answering(200, b"{}")]
     started = monotonic()
     peer.call("GET", "/notes")
@@ -272,7 +275,7 @@ def test_retry_after(peer: Any, service: Any, answering: Answering, http_client:
     started = monotonic()
     with pytest.raises(http_client.ProblemError):
         peer.call("GET", "/notes")
-    assert monotonic() - started < 3
+    assert monotonic() - started < 20
     assert len(service.asked) == 1
 
 
@@ -366,14 +369,13 @@ def test_what_is_no_failure_of_the_service(
 
 
 def test_views_that_do_not_catch(make_caller: Callable[..., Flask], service: Any, answering: Answering) -> None:
-    client = make_caller(service.url, seconds=0.3).test_client()
-    for told, status in (
-        (answering(409, b'{"detail": "personal"}'), 502),
-        (answering(200, b"<html>", Content_Type="text/html"), 502),
-        (raw(b"", pause=0.2, times=10), 504),
+    for told, seconds, status in (
+        (answering(409, b'{"detail": "personal"}'), 5, 502),
+        (answering(200, b"<html>", Content_Type="text/html"), 5, 502),
+        (raw(b"", pause=0.2, times=100), 0.3, 504),
     ):
         service.answers = [told]
-        response: Any = client.get("/ask")
+        response: Any = make_caller(service.url, seconds=seconds).test_client().get("/ask")
         assert response.status_code == status
         assert response.mimetype == "application/problem+json"
         assert response.json["peer"] == "orders"

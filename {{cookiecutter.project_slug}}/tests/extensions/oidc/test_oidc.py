@@ -314,7 +314,7 @@ def test_a_wrong_key_spoils_no_other(client: FlaskClient, provider: Any) -> None
 
 def test_a_slow_answer_is_given_up(client: FlaskClient, provider: Any, package: ModuleType, monkeypatch: Any) -> None:
     monkeypatch.setattr(f"{package.__name__}.extensions.oidc.provider.TIMEOUT", 0.2)
-    provider.delay = 1.0
+    provider.delay = 5.0
     assert status(client, provider.sign("notes:read")) == 503
 
 
