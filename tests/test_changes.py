@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import runpy
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from manifest import TREE
 
 PROGRAM = TREE / "tools/api/changes.py"
-breaking = runpy.run_path(str(PROGRAM))["breaking"]
+LOADED = runpy.run_path(str(PROGRAM))
+breaking = LOADED["breaking"]
 
 SCHEMAS: dict[str, Any] = {
     "In": {
@@ -289,6 +291,48 @@ def test_alternatives_without_names_that_hold_themselves() -> None:
     assert list(breaking(unions(one, two), unions(two, wider))) == []
     found = list(breaking(unions(one, two), unions(wider)))
     assert found == [f"POST /s, request body{where}: object is no longer accepted" for where in ("", ", a")]
+
+
+def tangle(rnd: random.Random, count: int = 8) -> Any:
+    """Schemas by chance, which hold each other as alternatives and as parts."""
+
+    def schema(depth: int) -> Any:
+        kind, several = rnd.random(), range(rnd.randint(2, 4))
+        if not depth or kind < 0.3:
+            return {"$ref": f"#/components/schemas/S{rnd.randrange(count)}"}
+        if kind < 0.6:
+            return {rnd.choice(["oneOf", "anyOf"]): [schema(depth - 1) for _ in several]}
+        if kind < 0.75:
+            return {"allOf": [schema(depth - 1) for _ in several]}
+        return {"type": "object", "properties": {rnd.choice("abcdef"): schema(depth - 1) for _ in several}}
+
+    return {f"S{number}": schema(3) for number in range(count)}
+
+
+@pytest.mark.parametrize("seed", [2, 22])
+def test_the_work_is_bounded(seed: int) -> None:
+    """The second has no end that anybody waited for. What was not compared is told, and what comes after it is compared."""
+    rnd = random.Random(seed)
+    old = many(1)
+    plain = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    old["components"]["schemas"] = {**tangle(rnd), "Plain": plain}
+    old["paths"] = {f"/{number}": old["paths"]["/s"] for number in range(3)}
+    old["paths"]["/z"] = {"post": {"requestBody": {"content": {"application/json": ref("Plain")}}, "responses": {}}}
+    new = copy.deepcopy(old)
+    new["components"]["schemas"]["S0"] = tangle(rnd)["S0"]
+    new["components"]["schemas"]["Plain"]["properties"]["n"]["maximum"] = 9
+    comparison = LOADED["Comparison"](old, new)
+    looked: list[int] = []
+    look = comparison._look
+    comparison._look = lambda count: (looked.append(count), look(count))
+    found = [line for line in comparison.paths() if "too many" in line or "/z" in line]
+    told = "its schemas are too many to be compared to the end, which counts as a change"
+    assert found == [
+        *(f"POST /{number}: {told}" for number in range(3)),
+        "POST /z, request body, n: maximum is narrowed, from none to 9",
+    ]
+    assert sum(looked) < 1_000_000
+    assert list(breaking(old, copy.deepcopy(old))) == []
 
 
 def compare(*files: str, given: str = "") -> tuple[int, str]:

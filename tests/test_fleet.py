@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -418,6 +420,91 @@ def test_what_git_ignored_is_neither_committed_nor_lost(standing: Standing) -> N
     assert "git would no longer ignore development.sqlite: move them, or add them" in done.stdout
     assert (done.returncode, state(service)) == (1, before)
     assert (service / "development.sqlite").read_text() == "rows"
+
+
+def test_what_cannot_be_done_takes_nothing_along(standing: Standing) -> None:
+    """Neither what git ignores, nor what is beside the service in its repository."""
+    service = standing.add("orders", license="MIT")
+    shutil.rmtree(service / ".git")
+    file = standing.folder / "fleet.toml"
+    file.write_text(f"one_repository = true\n{standing.text}")
+    told = standing("sync").stderr
+    assert told.startswith(f"one_repository: {standing.folder} is in no git repository that has a commit: git init")
+    (service / "LICENSE").write_text("Mine.\n")
+    run("git", "init", "--quiet", "-b", "main", cwd=standing.folder)
+    commit(standing.folder)
+    file.write_text(file.read_text().replace("MIT", "Apache-2.0"))
+    run("git", "commit", "--quiet", "--all", "--message", "mine", cwd=standing.folder)
+    kept = [service / ".env", standing.folder / "notes.txt"]
+    for path in kept:
+        path.write_text("mine")
+    before = state(service)
+    done = standing("sync")
+    assert (done.returncode, "orders   FAILED, see orders.log: conflicts in" in done.stdout) == (1, True), done
+    (standing.folder / "orders.log").unlink()
+    assert state(service) == before
+    assert [path.read_text() for path in kept] == ["mine", "mine"]
+
+
+def test_a_service_that_was_made_by_hand_keeps_its_package(standing: Standing) -> None:
+    standing.add("orders", api="yes", package_name="shop")
+    front = standing.add("front", "orders", http_client="yes")
+    (front / "src/front/clients/orders").rename(front / "src/front/clients/shop")
+    commit(front)
+    file = standing.folder / "fleet.toml"
+    file.write_text(file.read_text().replace(', package_name = "shop"', ""))
+    done = standing("sync")
+    assert done.stdout.count("as it was") == 2, done
+
+
+@pytest.mark.parametrize("record", ["{", "[]", "{}", '{"context": {"cookiecutter": []}}'])
+def test_a_damaged_record(record: str, tmp_path: Path) -> None:
+    (tmp_path / "fleet.toml").write_text("[services.orders]\n")
+    (tmp_path / "orders/.git").mkdir(parents=True)
+    path = tmp_path / "orders/.cruft.json"
+    path.write_text(record)
+    done = run(sys.executable, TEMPLATE / "fleet.py", "sync", cwd=tmp_path, check=False)
+    (told,) = (done.stdout + done.stderr).splitlines()
+    assert (done.returncode, told.startswith(f"{path}")) == (2, True), told
+    assert path.read_text() == record
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("services: [", "/compose.yaml: while parsing a flow node"),
+        ("[web]", "/compose.yaml: "),
+        ("include: [none.yaml]", "/none.yaml: [Errno 2] No such file or directory"),
+        ("services: {web: }", "orders: a container of its Compose files is empty"),
+        ("services: {web: {container_name: a, pid: 'service:b'}}", "orders: leave out of its Compose files container_"),
+        ("services: {web: {extends: {service: a}}}", "orders: leave out of its Compose files extends without a file"),
+        ("networks: {}", "orders: leave out of its Compose files networks"),
+    ],
+)
+def test_a_compose_file_that_is_not_understood(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(text)
+    documents = runpy.run_path(str(TEMPLATE / "fleet_files.py"))["documents"]
+    with pytest.raises(ValueError, match=re.escape(told)) as raised:
+        documents(SimpleNamespace(name="orders", folder=tmp_path))
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_an_interrupted_change_leaves_a_service_as_it_was(standing: Standing) -> None:
+    service = standing.add("orders", license="MIT")
+    (service / "Makefile").write_text("test:\n\techo $$$$ >../pid; exec sleep 600\n")
+    commit(service)
+    file = standing.folder / "fleet.toml"
+    file.write_text(file.read_text().replace("MIT", "Apache-2.0"))
+    before = state(service)
+    command = [sys.executable, str(TEMPLATE / "fleet.py"), "sync"]
+    process = subprocess.Popen(command, cwd=standing.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    sleeping = standing.folder / "pid"
+    until(lambda: process.poll() is not None or (sleeping.exists() and sleeping.read_text()), 60)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert (process.returncode, "orders   FAILED: stopped" in printed) == (1, True), printed
+    assert state(service) == before
+    until(lambda: not Path(f"/proc/{sleeping.read_text().strip()}").exists(), 30)
 
 
 def state(service: Path) -> tuple[str, str]:

@@ -42,6 +42,8 @@ NOTES = {"title", "description", "summary", "example", "examples", "deprecated",
 NOTES |= {"nullable", "readOnly", "writeOnly", "$comment", "$ref", "allOf", "$defs", "$id", "$schema"}
 #: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
 MANY, PAIRS = 500, 64
+#: Schemas that are looked at for an operation, which takes a second or two; after operations that need more, at least.
+MOST, LEAST = 500_000, 30_000
 #: Formats that hold all values of another one.
 WIDER = (["int32", "int64"], ["float", "double"])
 NOTHING: Document = {}
@@ -61,9 +63,13 @@ class Choice(NamedTuple):
         return " ".join(f"{name}={value}" for name, value in self.tags.items()) or self.name
 
 
+class TooMuchError(ValueError):
+    """Schemas hold each other in more ways than anybody can wait for."""
+
+
 def breaking(old: Document, new: Document) -> Found:
     """Name every breaking change, a line each."""
-    return iter(dict.fromkeys(Comparison(old, new).paths()))
+    return iter(dict.fromkeys(() if old == new else Comparison(old, new).paths()))
 
 
 class Comparison:
@@ -76,6 +82,8 @@ class Comparison:
         self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
+        #: How many schemas may be looked at for an operation, and still for the one at hand.
+        self.most = self.left = MOST
 
     def paths(self) -> Found:
         yield from _servers("", self.old, self.new)
@@ -94,10 +102,20 @@ class Comparison:
                     where = f"{method.upper()} {path}"
                     if method not in items[1]:
                         yield f"{where}: the operation is removed"
-                    else:
+                        continue
+                    self.left = self.most
+                    try:
                         yield from self.parameters(where, *map(self._parameters, pairs, items, [method] * 2))
                         yield from self.operation(where, items[0][method], items[1][method])
                         yield from self.schemas()
+                    except (RecursionError, TooMuchError):
+                        self.waiting, self.matching, self.most = deque(), False, max(self.most // 2, LEAST)
+                        yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
+
+    def _look(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise TooMuchError
 
     def operation(self, where: str, old: Document, new: Document) -> Found:
         if old.get("operationId") != new.get("operationId"):
@@ -262,6 +280,7 @@ class Comparison:
 
     def _alike(self, one: Choice, near: list[Choice], *, sent: bool) -> list[Choice]:
         """Those that members tell to be the same, or that are written, called or fitting alike; without any, none."""
+        self._look(len(near))
         if apart := [each for each in near if each.tags.keys() & one.tags.keys()]:
             near = [each for each in apart if {**one.tags, **each.tags} == {**each.tags, **one.tags}]
             if len(near) < 2:
@@ -281,6 +300,7 @@ class Comparison:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
         found: dict[int, Document] = {}
         _parts(document, schema, found)
+        self._look(len(found))
         parts = [part for part in found.values() if part.keys() - {"$ref", "allOf"}]
         if len(parts) == 1 and not parts[0].keys() & {"$ref", "allOf"}:
             return parts[0]
@@ -493,7 +513,7 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
     """The alternatives, and those that are lists of values of one type as one."""
     found = list(islice(choices, MANY))
     if len(found) == MANY:
-        raise ValueError(f"a schema has {MANY} alternatives or more")
+        raise TooMuchError
     for kind in ("string", "integer", "number", "boolean") if len(found) > 1 else ():
         listed = [(each, values) for each in found if each.kind == kind and (values := _enumeration(each.schema, kind))]
         others = [each for each in found if not any(each is one for one, _ in listed)]
