@@ -15,7 +15,7 @@ import pytest
 from conftest import TEMPLATE, Service
 from manifest import start_commands
 from owned import Owned
-from running import Server, serving, until
+from running import Server, serving
 from test_readme import blocks
 
 PROGRAM = """
@@ -145,13 +145,7 @@ class Pair:
         (self.folder / "together.py").write_text(program)
         own = {f"BILLING_{name}": value for name, value in self.settings["billing"].items()}
         return self.serve(
-            "log",
-            "together.py",
-            BILLING_URL=url,
-            BILLING_LOG_LEVEL="warning",
-            WEB_CONCURRENCY="2",
-            **own,
-            **self.settings["orders"],
+            "log", "together.py", BILLING_URL=url, BILLING_LOG_LEVEL="warning", **own, **self.settings["orders"]
         )
 
     def bills(self, orders: Server, title: str) -> dict[str, object]:
@@ -161,18 +155,6 @@ class Pair:
 
 def titles(server: Server, prefix: str = "") -> list[str]:
     return [note["title"] for note in json.loads(server.get(f"{prefix}/api/v1/notes")[1])["items"]]
-
-
-def figures(server: Server, prefix: str = "") -> str:
-    return server.get(f"{prefix}/metrics")[1].decode()
-
-
-def counted(server: Server, prefix: str) -> dict[str, float]:
-    """The workers of a service, and its requests for one path."""
-    found = re.findall(
-        r'(?m)^service_(workers) (\S+)$|^http_requests_total\{.*route="(/who)",.* (\S+)$', figures(server, prefix)
-    )
-    return {a or c: float(b or d) for a, b, c, d in found}
 
 
 def programs() -> list[str]:
@@ -195,10 +177,10 @@ def test_services_together_and_apart(server: str, program: int, bake: Callable[.
         assert pair.bills(together, "one") == {"refused": 412, "bills": ["one"]}
         assert titles(together, "/billing") == ["one"]
         assert titles(together) == [], "orders has notes of its own"
-        # A worker counts a request when it is answered, and its start when it can answer.
-        until(lambda: [counted(together, prefix) for prefix in ("", "/billing")] == [{"workers": 2, "/who": 5}] * 2, 30)
-        assert "peer_calls_total{" in figures(together)
-        assert "peer_calls" not in figures(together, "/billing"), "which calls nobody"
+        counted = re.findall(
+            r'(?m)^http_requests_total\{.*route="/who",.* (\S+)$', together.get("/metrics")[1].decode()
+        )
+        assert counted == ["10.0"], "each has counted five"
         probes = ("/readyz", "/billing/readyz", "/billing/nowhere")
         assert [together.get(path)[0] for path in probes] == [200, 200, 404]
     lines = together.log_lines()

@@ -27,9 +27,8 @@ def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str
 
 
 def start(app: Flask, module: ModuleType) -> None:
-    """Start a module: its ``init_app``, in the context of the application, then its blueprint."""
+    """Start a module: its ``init_app``, then its blueprint."""
     if hasattr(module, "init_app"):
-        with app.app_context():
-            module.init_app(app)
+        module.init_app(app)
     if hasattr(module, "bp"):
         app.register_blueprint(module.bp)

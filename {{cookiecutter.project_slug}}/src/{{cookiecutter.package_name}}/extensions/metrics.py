@@ -7,7 +7,7 @@ answers this machine alone. https://prometheus.github.io/client_python/multiproc
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
 from hmac import compare_digest
@@ -28,7 +28,7 @@ from ..core.server import serving
 from .version import installed_version
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client import CollectorRegistry
 
     from ..core.settings import Env
 
@@ -52,17 +52,10 @@ def init_app(app: Flask) -> None:
     # Imported here, because they read the process environment.
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-    # In a worker, values are kept in files: the main process imported this module before it made their folder. Services
-    # that share the process share the files: a label without a name tells whose a value is.
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and isinstance(values.ValueClass, type):
-        # Of two for one name and its labels, each would overwrite what the other one counts.
-        kept, first = lru_cache(None)(values.MultiProcessValue()), app.name  # type: ignore[no-untyped-call]
-
-        def own(kind: str, metric: str, name: str, labels: Any, given: Any, *more: str, **mode: str) -> object:
-            service = current_app.name if current_app else first
-            return kept(kind, metric, name, (*labels, ""), (*given, service), *more, **mode)
-
-        values.ValueClass = own
+    # In a worker, values are kept in files: the main process imported this module before it made their folder. There is
+    # one for each name and its labels: of two in a process, each would overwrite what the other application counts.
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not hasattr(values.ValueClass, "cache_info"):
+        values.ValueClass = lru_cache(None)(values.MultiProcessValue())  # type: ignore[no-untyped-call]
     app.extensions["metrics"] = registry = CollectorRegistry()
     gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
     gauge("service_workers", "Worker processes that are alive.").set(1)
@@ -82,8 +75,7 @@ def init_app(app: Flask) -> None:
     @lru_cache(1000)
     def of(method: str, route: str, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
         method = method if method in METHODS else "other"
-        with app.app_context():
-            return requests.labels(method, route, status).inc, durations.labels(method, route).observe
+        return requests.labels(method, route, status).inc, durations.labels(method, route).observe
 
     def begin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         in_progress.inc()
@@ -154,14 +146,6 @@ def _of_all_workers(folder: str) -> "CollectorRegistry":
         except OSError:
             with suppress(FileNotFoundError):  # Another worker, which is scraped as well, was faster.
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]
-    service, registry = current_app.name, CollectorRegistry()
-
-    class Own(MultiProcessCollector):
-        def collect(self) -> Iterator["Metric"]:
-            for metric in super().collect():  # type: ignore[no-untyped-call]
-                metric.samples = [sample for sample in metric.samples if sample.labels.pop("", service) == service]
-                if metric.samples:
-                    yield metric
-
-    Own(registry)  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
