@@ -34,17 +34,17 @@ fleet: $(VENV)/ready tidy ## Work on the services that FILE names: DO=sync, run,
 quick: $(VENV)/ready tidy ## Run the fast tests
 	$(PYTEST) -m 'not slow and not faults and not prove'
 
-test: $(VENV)/ready tidy ## Run all tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
+test: $(VENV)/ready tidy ## Run all tests but those of faults and prove; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
 	$(PYTEST) -m 'not faults and not prove' $(if $(SINCE),--since=$(SINCE))
 
-orders: ## Run the fast tests in 20 other orders; RUN=test runs all tests, ORDERS="3 8" is which
+orders: ## Run the fast tests in 20 other orders; RUN=test runs those of make test, ORDERS="3 8" is which
 	@failed=; for seed in $(ORDERS); do $(MAKE) --no-print-directory $(or $(RUN),quick) SEED=$$seed || failed="$$failed $$seed"; done; \
 	test -z "$$failed" || { echo "Failed: make $(or $(RUN),quick) SEED=... with$$failed" >&2; exit 1; }
 
 faults: $(VENV)/ready tidy ## Break the production servers in every way that is known, and print what happened
 	$(BIN)/pytest -n 2 --dist loadgroup -rP tests/faults $(ARGS)
 
-prove: $(VENV)/ready tidy ## Run the tests of services with newest and lowest versions, in any order, after each edit alone
+prove: $(VENV)/ready tidy ## Run all cases of what make test runs some of; newest and lowest versions, each edit alone
 	$(PYTEST) -m prove -rP
 
 costs: $(VENV)/ready ## Print what each file of tests cost when it last ran

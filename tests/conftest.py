@@ -14,7 +14,7 @@ import rendering
 from cookiecutter.environment import StrictEnvironment
 from cookiecutter.main import cookiecutter
 from hypothesis import settings
-from manifest import TEMPLATE, is_left_by_tools
+from manifest import ALWAYS, QUESTIONS, TEMPLATE, chosen, is_left_by_tools
 
 pytest_plugins = ["costs", "servers.shared", "since"]
 
@@ -53,6 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in tests[len(tests) * worker // workers : len(tests) * (worker + 1) // workers]
     ]
 
+
+#: Of the questions that more than one option answers, these.
+SEVERAL = {
+    name: options
+    for name, answers in QUESTIONS.items()
+    if len(options := [answer for answer in answers if answer not in ("no", "none")]) > 1
+}
 
 compile_template, compiled = StrictEnvironment.compile, {}
 
@@ -143,7 +150,12 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment for ``make test`` of a service that leaves out what another service has proven in this run."""
     folder = tmp_path_factory.getbasetemp()
     passed = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "passed"
-    return {"PYTEST_ADDOPTS": f"-p once --once={passed}", "PYTHONPATH": str(TEMPLATE / "tests/plugins")}
+    # Several answers bring these: each engine, or broker, is another one for their tests.
+    brought = [
+        frozenset.intersection(*(chosen({name: answer}) for answer in several)) for name, several in SEVERAL.items()
+    ]
+    each = ",".join(sorted(frozenset().union(*brought) - ALWAYS))
+    return {"PYTEST_ADDOPTS": f"-p once --once={passed} --each={each}", "PYTHONPATH": str(TEMPLATE / "tests/plugins")}
 
 
 @pytest.fixture(scope="session")

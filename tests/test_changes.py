@@ -333,6 +333,7 @@ def test_the_work_is_bounded(seed: int) -> None:
     ]
     assert sum(looked) < 1_000_000
     assert list(breaking(old, copy.deepcopy(old))) == []
+    assert list(breaking(old, copy.deepcopy(old) | {"info": {"title": "t", "version": "2"}})) == []
 
 
 def compare(*files: str, given: str = "") -> tuple[int, str]:

@@ -63,7 +63,7 @@ UID, DATA = 10001, "/var/lib/service"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", some(SERVICES, "minimal", "api"))
+@pytest.mark.parametrize("name", some(SERVICES, "api", "sqlite"))
 def test_the_image(name: str, bake: Callable[..., Service], tmp_path: Path) -> None:
     """All in one test, so that each image is built but once."""
     if packages := missing_programs():

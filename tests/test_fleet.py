@@ -22,6 +22,7 @@ import yaml
 from conftest import TEMPLATE, Service
 from receivers import listening_in
 from running import free_port, until
+from servers.processes import born
 from updates import BIN, ENVIRONMENT, commit, copy_template, public_answers, run
 
 FLEET = """
@@ -504,7 +505,7 @@ def test_an_interrupted_change_leaves_a_service_as_it_was(standing: Standing) ->
     printed, _ = process.communicate(timeout=60)
     assert (process.returncode, "orders   FAILED: stopped" in printed) == (1, True), printed
     assert state(service) == before
-    until(lambda: not Path(f"/proc/{sleeping.read_text().strip()}").exists(), 30)
+    until(lambda: born(int(sleeping.read_text())) is None, 30)
 
 
 def state(service: Path) -> tuple[str, str]:

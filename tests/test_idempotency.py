@@ -88,7 +88,7 @@ def notes(server: Server) -> int:
     return len(json.loads(body)["items"])
 
 
-@pytest.fixture(params=some([*ENGINES, "redis"], "postgresql", "redis"))
+@pytest.fixture(params=some([*ENGINES, "redis"], "postgresql", "mysql", "redis"))
 def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

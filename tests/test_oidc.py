@@ -232,7 +232,7 @@ class Site:
     accounts: bool
 
 
-@pytest.fixture(scope="session", params=some(["granian", "gunicorn"], "granian"))
+@pytest.fixture(scope="session", params=["granian", "gunicorn"])
 def site(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path_factory: Any) -> Iterator[Site]:
     """A site without accounts on one server, with accounts on the other, and the provider of both."""
     folder = tmp_path_factory.mktemp("site")

@@ -41,7 +41,7 @@ def passed(folder: Path, once: dict[str, str]) -> dict[str, str]:
 @pytest.mark.slow
 def test_what_is_left_out(tmp_path: Path, once: dict[str, str]) -> None:
     # Not the file of the run: names of services' tests stand there.
-    once = once | {"PYTEST_ADDOPTS": re.sub("--once=.*", f"--once={tmp_path / 'passed'}", once["PYTEST_ADDOPTS"])}
+    once = once | {"PYTEST_ADDOPTS": re.sub(r"--once=\S+", f"--once={tmp_path / 'passed'}", once["PYTEST_ADDOPTS"])}
     service = tmp_path / "service"
     service.mkdir()
     (service / "pytest.ini").write_text("[pytest]\n")
@@ -58,5 +58,6 @@ def test_what_is_left_out(tmp_path: Path, once: dict[str, str]) -> None:
     assert passed(service, once) == everything
     left_out = {"test_modules", "test_nothing"}
     assert passed(service, once) == {name: end for name, end in everything.items() if name not in left_out}
+    assert passed(service, once | {"PYTEST_ADDOPTS": once["PYTEST_ADDOPTS"] + " --each=it"}) == everything
     (service / "conftest.py").write_text("# Another fixture\n")
     assert passed(service, once) == everything

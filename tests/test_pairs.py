@@ -1,7 +1,7 @@
 """Every pair of options, together and apart: generated, linted, typed, tested, and served in production.
 
 The rows come from cookiecutter.json. Lint and types run in one environment that has everything;
-the tests and the server of a row run in its own.
+the server of a row runs in its own, and so do its tests: those that no other row has proven.
 """
 
 import re

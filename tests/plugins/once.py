@@ -2,10 +2,11 @@
 
 Tests of ``core`` and of ``extensions`` run on an application that has the modules that they name, and nothing else:
 another service has the same. What makes the application of the service, or starts a process, sees all that was chosen,
-and is never left out.
+and is never left out. Nor is what ``--each`` names: options that look up which of several answers has brought them.
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
@@ -20,10 +21,12 @@ PROCESSES = {"subprocess.Popen", "os.fork", "os.posix_spawn"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--once", type=Path, required=True)
+    parser.addoption("--each", default="", help="Words of paths of tests that are never left out, with commas.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Once(config.option.once), "once-left-out")
+    each = set(filter(None, config.option.each.split(",")))
+    config.pluginmanager.register(Once(config.option.once, each), "once-left-out")
 
 
 def identity(item: pytest.Item) -> str:
@@ -34,8 +37,8 @@ def identity(item: pytest.Item) -> str:
 
 
 class Once:
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, each: set[str]) -> None:
+        self.file, self.each = file, each
         self.before = set(file.read_text().splitlines()) if file.exists() else set()
         self.whole, self.failed = False, set[str]()
         self.passed: list[str] = []
@@ -53,7 +56,12 @@ class Once:
         self.whole = True
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        left = [item for item in items if identity(item) in self.before]
+        left = [
+            item
+            for item in items
+            if identity(item) in self.before
+            and not self.each & set(re.findall("[a-z]+", item.nodeid.partition("::")[0]))
+        ]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
 

@@ -108,9 +108,18 @@ class Comparison:
                         yield from self.parameters(where, *map(self._parameters, pairs, items, [method] * 2))
                         yield from self.operation(where, items[0][method], items[1][method])
                         yield from self.schemas()
-                    except (RecursionError, TooMuchError):
-                        self.waiting, self.matching, self.most = deque(), False, max(self.most // 2, LEAST)
-                        yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
+                    except (RecursionError, TooMuchError) as error:
+                        self.waiting, self.matching = deque(), False
+                        if isinstance(error, TooMuchError):
+                            self.most = max(self.most // 2, LEAST)
+                        if not self._equal(*items, method):
+                            yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
+
+    def _equal(self, old: Document, new: Document, method: str) -> bool:
+        """Whether nothing changed of what an operation is made of."""
+        return all(old.get(word) == new.get(word) for word in ("parameters", method)) and all(
+            self.old.get(word) == self.new.get(word) for word in ("components", "security")
+        )
 
     def _look(self, count: int) -> None:
         self.left -= count
