@@ -48,13 +48,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def first(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_committed(template, tmp_path_factory.mktemp("first"), metrics="yes")
+
+
 @pytest.fixture
-def service(template: Path, tmp_path: Path) -> Path:
+def service(first: Path, tmp_path: Path) -> Path:
     """A service with metrics, committed as it was generated: a copy of one, which is made once."""
-    first = template.parent / "first"
-    if not first.exists():
-        create_committed(template, first, metrics="yes")
-    return Path(shutil.copytree(next(first.iterdir()), tmp_path / "work" / next(first.iterdir()).name, symlinks=True))
+    return Path(shutil.copytree(first, tmp_path / "work" / first.name, symlinks=True))
 
 
 def edit(service: Path, name: str, old: str, new: str) -> None:
