@@ -34,7 +34,7 @@ fleet: $(VENV)/ready tidy ## Work on the services that FILE names: DO=sync, run,
 quick: $(VENV)/ready tidy ## Run the fast tests
 	$(PYTEST) -m 'not slow and not faults and not prove'
 
-test: $(VENV)/ready tidy ## Run all tests but those of faults and prove; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
+test: $(VENV)/ready tidy ## Run the tests; ARGS="-k name" are pytest's, SINCE=main leaves out what no change touches
 	$(PYTEST) -m 'not faults and not prove' $(if $(SINCE),--since=$(SINCE))
 
 orders: ## Run the fast tests in 20 other orders; RUN=test runs those of make test, ORDERS="3 8" is which

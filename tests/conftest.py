@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,13 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in tests[len(tests) * worker // workers : len(tests) * (worker + 1) // workers]
     ]
 
-
-#: Of the questions that more than one option answers, these.
-SEVERAL = {
-    name: options
-    for name, answers in QUESTIONS.items()
-    if len(options := [answer for answer in answers if answer not in ("no", "none")]) > 1
-}
 
 compile_template, compiled = StrictEnvironment.compile, {}
 
@@ -150,11 +144,14 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment for ``make test`` of a service that leaves out what another service has proven in this run."""
     folder = tmp_path_factory.getbasetemp()
     passed = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "passed"
-    # Several answers bring these: each engine, or broker, is another one for their tests.
-    brought = [
-        frozenset.intersection(*(chosen({name: answer}) for answer in several)) for name, several in SEVERAL.items()
-    ]
-    each = ",".join(sorted(frozenset().union(*brought) - ALWAYS))
+    # What several answers bring has other tests with each: with each engine, or broker.
+    brought = Counter(
+        (question, name)
+        for question, answers in QUESTIONS.items()
+        for answer in answers
+        for name in chosen({question: answer}) - ALWAYS
+    )
+    each = ",".join(sorted({name for (_, name), times in brought.items() if times > 1}))
     return {"PYTEST_ADDOPTS": f"-p once --once={passed} --each={each}", "PYTHONPATH": str(TEMPLATE / "tests/plugins")}
 
 

@@ -347,12 +347,12 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], site: 
 #: The edits that go together, on each service. The first two take tests or routes away: ``login`` is made alone, and
 #: ``no_main`` on ``full`` instead of another index. ``make prove`` does it to each service, and there test_alone makes
 #: each of them on each.
+PROVED = {"api", "ingest", "website"}
 TOGETHER = [
-    *(pytest.param(name, EDITS[2:], False, id=f"{name}-all") for name in ("minimal", "gunicorn")),
     *(
-        pytest.param(name, EDITS[2:], False, id=f"{name}-all", marks=pytest.mark.prove)
+        pytest.param(name, EDITS[2:], False, id=f"{name}-all", marks=[pytest.mark.prove] if name in PROVED else [])
         for name in SERVICES
-        if name not in ("minimal", "gunicorn", "full")
+        if name != "full"
     ),
     pytest.param("full", [no_main, *EDITS[3:]], True, id="full-all"),
     *(pytest.param("gunicorn", [edit], False, id=f"gunicorn-{edit.__name__}") for edit in EDITS[:2]),

@@ -19,6 +19,7 @@ from matrix import few, some
 from running import required_settings, run, serving, set_up
 from test_readme import blocks
 
+#: The first is that of make quick.
 OVERLAYS = ["production", "staging"]
 #: Beside the presets, a server of another kind, and the longest name.
 CASES = [*({"preset": preset} for preset in PRESETS), {"sql": "mysql", "project_slug": "n" * 50}]

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,6 +24,7 @@ from owned import Owned
 from running import clean_environment, free_port, run
 from servers import private as private_store
 from servers.rabbitmq import control
+from test_databases import with_driver
 from updates import copy_template
 
 FILES = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
@@ -45,7 +46,7 @@ rules:
 KNOWN = ("flask", "0.12.2")
 
 CASES = [
-    *({"preset": preset} for preset in reversed(PRESETS)),
+    *({"preset": preset} for preset in reversed(PRESETS)),  # ``full`` is that of make quick.
     {"sql": "mysql"},
     {"sql": "sqlite", "container": "yes"},
     {"jobs": "celery_rabbitmq"},
@@ -369,33 +370,33 @@ def declared(job: dict[str, Any], name: str) -> tuple[dict[str, str], str]:
     return found.get("variables", {}), f"{alias}:{port}"
 
 
+#: What the image of a database makes of its environment.
+MADE = {
+    "postgresql": ["CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{POSTGRES_PASSWORD}'"],
+    "mysql": [
+        "CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '{MARIADB_ROOT_PASSWORD}'",
+        "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION",
+        "CREATE DATABASE IF NOT EXISTS {MARIADB_DATABASE}",
+    ],
+}
+
+
 @contextmanager
 def as_declared(name: str, environment: dict[str, str]) -> Iterator[int]:
     """Run a server with the account that its image makes of this environment: its port."""
-    with ExitStack() as stack:
-        if name == "celery_rabbitmq":
-            control("status")
-            yield 5672
-            return
-        if name not in SERVERS:
-            yield stack.enter_context(private_store("redis")).port
-            return
-        server = stack.enter_context(private(name))
-        kind, password = ("mysql+pymysql", "MARIADB_ROOT_PASSWORD"), environment.get("MARIADB_ROOT_PASSWORD")
-        statements = [
-            f"CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY '{password}'",
-            "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION",
-            f"CREATE DATABASE IF NOT EXISTS {environment.get('MARIADB_DATABASE')}",
-        ]
-        if name == "postgresql":
-            kind = ("postgresql+psycopg", "POSTGRES_PASSWORD")
-            statements = [f"CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{environment[kind[1]]}'"]
-        url = re.sub("^[a-z]+", kind[0], server.url).replace("/test", "/mysql")
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with engine.connect() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-        yield server.port
+    if name == "celery_rabbitmq":
+        control("status")
+        yield 5672
+    elif name in MADE:
+        with private(name) as server:
+            engine = sa.create_engine(with_driver(server.url), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+            with engine.connect() as connection:
+                for statement in MADE[name]:
+                    connection.exec_driver_sql(statement.format_map(environment))
+            yield server.port
+    else:
+        with private_store("redis") as store:
+            yield store.port
 
 
 @pytest.mark.slow

@@ -5,10 +5,10 @@ another service has the same. What makes the application of the service, or star
 and is never left out. Nor is what ``--each`` names: options that look up which of several answers has brought them.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Once(config.option.once, each), "once-left-out")
 
 
+@cache
+def text(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
+
+
 def identity(item: pytest.Item) -> str:
     """Its name, and the texts of its own file and of those that hold fixtures for it."""
     above = [folder / "conftest.py" for folder in item.path.parents if folder.is_relative_to(item.config.rootpath)]
-    texts = b"".join(file.read_bytes() for file in (item.path, *above) if file.exists())
-    return f"{item.nodeid} {sha256(texts).hexdigest()[:16]}".replace("\n", " ")
+    return f"{item.nodeid} {sha256(b''.join(map(text, (item.path, *above)))).hexdigest()[:16]}"
 
 
 class Once:
@@ -46,24 +50,24 @@ class Once:
 
         def made(app: flask.Flask, *arguments: Any, **rest: Any) -> None:
             make(app, *arguments, **rest)
-            if app.name != "probe":
-                self.note()
+            self.whole |= app.name != "probe"
+
+        def audit(event: str, _: object) -> None:
+            self.whole |= event in PROCESSES
 
         flask.Flask.__init__ = made  # type: ignore[method-assign]
-        sys.addaudithook(lambda event, _: self.note() if event in PROCESSES else None)
+        sys.addaudithook(audit)
 
-    def note(self) -> None:
-        self.whole = True
+    def left_out(self, item: pytest.Item) -> bool:
+        named = self.each & set(re.findall("[a-z]+", item.nodeid.partition("::")[0]))
+        return not named and identity(item) in self.before
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        left = [
-            item
-            for item in items
-            if identity(item) in self.before
-            and not self.each & set(re.findall("[a-z]+", item.nodeid.partition("::")[0]))
-        ]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+        found: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            found[self.left_out(item)].append(item)
+        config.hook.pytest_deselected(items=found[True])
+        items[:] = found[False]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
@@ -79,7 +83,5 @@ class Once:
 
     def pytest_sessionfinish(self) -> None:
         # In one write, because other services are tested at the same time.
-        with self.file.open("a") as file:
-            file.write("".join(f"{line}\n" for line in self.passed))
-            file.flush()
-            os.fsync(file.fileno())
+        with self.file.open("ab", buffering=0) as file:
+            file.write("".join(f"{line}\n" for line in self.passed).encode())

@@ -98,22 +98,26 @@ class Comparison:
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
             yield from _servers(f"{path}, ", *items)
             for method in METHODS:
-                if method in items[0]:
-                    where = f"{method.upper()} {path}"
-                    if method not in items[1]:
-                        yield f"{where}: the operation is removed"
-                        continue
-                    self.left = self.most
-                    try:
-                        yield from self.parameters(where, *map(self._parameters, pairs, items, [method] * 2))
-                        yield from self.operation(where, items[0][method], items[1][method])
-                        yield from self.schemas()
-                    except (RecursionError, TooMuchError) as error:
-                        self.waiting, self.matching = deque(), False
-                        if isinstance(error, TooMuchError):
-                            self.most = max(self.most // 2, LEAST)
-                        if not self._equal(*items, method):
-                            yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
+                where = f"{method.upper()} {path}"
+                if method in items[0] and method not in items[1]:
+                    yield f"{where}: the operation is removed"
+                elif method in items[0]:
+                    parameters = map(self._parameters, pairs, items, [method] * 2)
+                    yield from self.bounded(where, method, parameters, *items)
+
+    def bounded(self, where: str, method: str, parameters: Iterable[Parameters], old: Document, new: Document) -> Found:
+        """What breaks in an operation, as far as it can be compared."""
+        self.left = self.most
+        try:
+            yield from self.parameters(where, *parameters)
+            yield from self.operation(where, old[method], new[method])
+            yield from self.schemas()
+        except (RecursionError, TooMuchError) as error:
+            self.waiting, self.matching = deque(), False
+            if isinstance(error, TooMuchError):
+                self.most = max(self.most // 2, LEAST)
+            if not self._equal(old, new, method):
+                yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
 
     def _equal(self, old: Document, new: Document, method: str) -> bool:
         """Whether nothing changed of what an operation is made of."""

@@ -12,6 +12,7 @@ from importlib import import_module
 from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -296,12 +297,8 @@ def test_no_connection(
 ) -> None:
     """Nothing was delivered, so that any call may be made again."""
     peer = make_caller(f"http://127.0.0.1:{port}").extensions["http_client"].peers["orders"]
-    if not known:
-
-        def unknown(*_: object, **__: object) -> None:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-        # A real name server may take longer to say so than the call may take.
+    if not known:  # A real name server may take longer to say so than the call may take.
+        unknown = Mock(side_effect=socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(http_client.UnreachableError, match=r"^orders: no connection: ") as raised:
         peer.call("POST", "/notes")
