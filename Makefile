@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PYTEST = $(BIN)/pytest -n auto --dist worksteal $(if $(SEED),--random-order-seed=$(SEED)) $(ARGS)
 ORDERS ?= $(shell seq 20)
 # What make bench runs, in order
-BENCH := $(addprefix bench/,serving.py bytecodes.py items.py sql.py stores.py jobs.py pages.py limits.py access.py peers.py starting.py generating.py)
+BENCH := $(addprefix bench/,bytecodes.py serving.py items.py sql.py stores.py jobs.py pages.py limits.py access.py peers.py starting.py generating.py)
 # uv of the machine, or one in the environment
 UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 

@@ -31,7 +31,8 @@ def cookiecutter(preset: str, output: Path) -> list[str | Path]:
 def copier_template(preset: str) -> Path:
     """The same template for Copier: it renders the files that cookiecutter renders, and copies the others.
 
-    It holds the files of this preset only: what the hook removes, Copier does not even see.
+    It holds the files of this preset only: what the hook removes, Copier does not even see. What cookiecutter copies is
+    as the hook leaves it.
     """
     folder, made = FOLDER / f"copier-{preset}", FOLDER / "made"
     subprocess.run(cookiecutter(preset, made), check=True, capture_output=True)
@@ -40,10 +41,11 @@ def copier_template(preset: str) -> Path:
     shutil.copytree(TEMPLATE / "templates", folder)
     for path in tree_files():
         place = path.replace("{{cookiecutter.package_name}}", answers["package_name"])
-        if (made / answers["project_slug"] / place).exists():
-            name = path if is_copy_only_path(path, context) else f"{path}.jinja"
+        if (made_file := made / answers["project_slug"] / place).exists():
+            copied_only = is_copy_only_path(path, context)
+            name = path if copied_only else f"{path}.jinja"
             (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(TREE / path, folder / "tree" / name)
+            shutil.copy(made_file if copied_only else TREE / path, folder / "tree" / name)
     config = {
         "_subdirectory": "tree",
         "_envops": {**answers["_jinja2_env_vars"], "keep_trailing_newline": True},

@@ -118,6 +118,8 @@ def main() -> None:
         queues = {BARE: ("celery", "unacked"), SERVICE: ("flask_service", "flask_service.unacked_key")}
 
         def finish(name: str) -> float:
+            # A worker that is stopped between taking its last job and noting that may put it back.
+            redis.flushall()
             send(name)
             return work(redis, *queues[name], workers[name])
 

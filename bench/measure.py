@@ -115,13 +115,13 @@ class Table:
     bars: dict[str, float] | None = None
 
 
-def save(name: str, tables: list[Table], goals: list[Goal]) -> None:
-    """Keep the results of a script for the report, and print them."""
+def save(name: str, tables: list[Table], goals: list[Goal], **others: list[str]) -> None:
+    """Keep the results of a script for the report, and print them; and what another script reads."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     kept = {
         "tables": [asdict(table) for table in tables],
         "goals": [asdict(goal) | {"met": goal.met} for goal in goals],
-    }
+    } | others
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
     for table in tables:
         print(f"\n{table.title}\n")

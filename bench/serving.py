@@ -1,8 +1,10 @@
 """Requests a second, latency, CPU and memory of servers under full load, by wrk.
 
-Every server runs two worker processes; all of them are up the whole time, and idle when it is not their turn.
+Every server runs two worker processes; all of them are up the whole time, and idle when it is not their turn. Options
+are measured if they add something to a request, as bench/bytecodes.py has found.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from manifest import OPTIONS, answers_of, chosen
 from measure import (
     BUILD,
     CONTENDERS,
+    RESULTS,
     Goal,
     Ratio,
     Table,
@@ -160,9 +163,11 @@ def main() -> None:
         servers["minimal"] = start_service(stack, "minimal", database, answers_of("minimal"))
         servers["api"] = start_service(stack, "api", database, answers_of("api"))
         options = additions("api")
+        free = json.loads((RESULTS / "bytecodes.json").read_text())["free"]
         with_options = {
             f"api with {label}": start_service(stack, f"api with {label}", database, options[name], **configured)
             for label, name, configured in variants(options, stack.enter_context(receiver()))
+            if label not in free
         }
         small = interleave(turns(servers | with_options, "/bench/small", CONNECTIONS), ROUNDS)
     with ExitStack() as stack:
@@ -179,7 +184,7 @@ def main() -> None:
             "said otherwise. For `api` the view is an operation of its contract. A service does all that it does in "
             "production: request id, security headers, metrics, and an access log, to a file; the others write no "
             "access log. The view of FastAPI is `async def`, which is its faster one; Django has no middleware. "
-            "Memory is of all processes, with what they share counted once.",
+            "Memory is of all processes, with what they share counted once. An option is here if it adds to a request.",
             small,
             GTHREAD,
         ),

@@ -354,7 +354,8 @@ TOGETHER = [
         for name in SERVICES
         if name != "full"
     ),
-    pytest.param("full", [no_main, *EDITS[3:]], True, id="full-all"),
+    pytest.param("full", [no_main, *EDITS[3:]], False, id="full-all"),
+    pytest.param("full", [no_main, *EDITS[3:]], True, id="full-measured", marks=pytest.mark.prove),
     *(pytest.param("gunicorn", [edit], False, id=f"gunicorn-{edit.__name__}") for edit in EDITS[:2]),
 ]
 #: Of all of core and extensions, percent of the lines and branches that run in the tests of ``full``.

@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 534, "api": 1739, "ingest": 1904, "website": 2900, "full": 7936}
+MOST = {"minimal": 534, "api": 1752, "ingest": 1916, "website": 2913, "full": 7945}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

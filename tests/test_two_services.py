@@ -177,10 +177,11 @@ def test_services_together_and_apart(server: str, program: int, bake: Callable[.
         assert pair.bills(together, "one") == {"refused": 412, "bills": ["one"]}
         assert titles(together, "/billing") == ["one"]
         assert titles(together) == [], "orders has notes of its own"
-        counted = re.findall(
-            r'(?m)^http_requests_total\{.*route="/who",.* (\S+)$', together.get("/metrics")[1].decode()
-        )
-        assert counted == ["10.0"], "each has counted five"
+        told = [together.get(f"{prefix}/metrics")[1].decode() for prefix in ("", "/billing")]
+        counted = [re.findall(r'(?m)^http_requests_total\{.*route="/who",.* (\S+)$', figures) for figures in told]
+        assert counted == [["5.0"], ["5.0"]]
+        assert ["billing" in figures for figures in told] == [True, False], "the calls of orders are not of billing"
+        assert all("service_workers 1.0" in figures for figures in told), told
         probes = ("/readyz", "/billing/readyz", "/billing/nowhere")
         assert [together.get(path)[0] for path in probes] == [200, 200, 404]
     lines = together.log_lines()

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prometheus_client import Gauge, values
+from prometheus_client import values
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 TOKEN = token_hex(32)
@@ -113,8 +113,9 @@ def test_requests_in_progress(probe: Callable[..., Flask]) -> None:
 
 def test_what_is_measured_is_as_it_is_now(counted: Flask, client: FlaskClient, package: ModuleType) -> None:
     queue: list[str] = []
-    gauge = Gauge("queued", "Waiting.", registry=counted.extensions["metrics"])
-    import_module(".extensions.metrics", package.__name__).measure(counted, lambda: gauge.set(len(queue)))
+    metrics = import_module(".extensions.metrics", package.__name__)
+    gauge = metrics.Gauge("queued", "Waiting.", registry=counted.extensions["metrics"])
+    metrics.measure(counted, lambda: gauge.set(len(queue)))
     assert "queued 0.0" in client.get("/metrics").text
     queue.append("order")
     assert "queued 1.0" in client.get("/metrics").text
@@ -130,7 +131,7 @@ def test_two_apps_count_apart(probe: Callable[..., Flask]) -> None:
 def test_two_apps_of_a_worker_lose_no_count(
     probe: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What worker processes share has no place for two applications of one: each of both tells the sum."""
+    """Two applications of this service share the files of the process: each of both tells the sum."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     monkeypatch.setattr(values, "ValueClass", values.MutexValue)
     first, second = (probe("extensions.metrics").test_client() for _ in range(2))

@@ -1,7 +1,8 @@
 """Metrics for Prometheus: how many requests, and how long they take, by route.
 
 ``/metrics`` asks for ``METRICS_TOKEN`` as a bearer token; without one, which production refuses, it
-answers this machine alone. https://prometheus.github.io/client_python/multiprocess/
+answers this machine alone. Worker processes share values in files, of which each service of a process has its own.
+https://prometheus.github.io/client_python/multiprocess/
 """
 
 import os
@@ -9,26 +10,30 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from hmac import compare_digest
 from multiprocessing.util import Finalize
 from pathlib import Path
 from platform import python_version
 from shutil import rmtree
 from tempfile import mkdtemp
+from threading import Lock
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import prometheus_client
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from werkzeug.datastructures import WWWAuthenticate
 
 from ..core.server import serving
 from .version import installed_version
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
 
     from ..core.settings import Env
 
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
 METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 #: Upper bounds in seconds; each is about twice the one before, from a view that reads a cache to one that hangs.
 BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+#: What the files of this service end with, after the number of a process.
+SERVICE = __name__.partition(".")[0].replace("_", "-")
 
 bp = Blueprint("metrics", __name__)
 
@@ -49,13 +56,6 @@ def config(env: "Env") -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    # Imported here, because they read the process environment.
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-
-    # In a worker, values are kept in files: the main process imported this module before it made their folder. There is
-    # one for each name and its labels: of two in a process, each would overwrite what the other application counts.
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ and not hasattr(values.ValueClass, "cache_info"):
-        values.ValueClass = lru_cache(None)(values.MultiProcessValue())  # type: ignore[no-untyped-call]
     app.extensions["metrics"] = registry = CollectorRegistry()
     gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
     gauge("service_workers", "Worker processes that are alive.").set(1)
@@ -93,6 +93,38 @@ def init_app(app: Flask) -> None:
     serving.connect(share, app)
 
 
+class _Own:
+    """A metric whose values, those of its labels included, are of this service. prometheus_client asks one class for all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with _making:
+            folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+            values.ValueClass = _in_files(folder) if folder else values.MutexValue
+            super().__init__(*args, **kwargs)
+
+
+class Counter(_Own, prometheus_client.Counter):
+    """``prometheus_client.Counter``; its registry is ``app.extensions["metrics"]``."""
+
+
+class Gauge(_Own, prometheus_client.Gauge):
+    """``prometheus_client.Gauge``; its registry is ``app.extensions["metrics"]``."""
+
+
+class Histogram(_Own, prometheus_client.Histogram):
+    """``prometheus_client.Histogram``; its registry is ``app.extensions["metrics"]``."""
+
+
+# One for all services of the process.
+_making = vars(values).setdefault("making", Lock())
+
+
+@cache
+def _in_files(folder: str) -> Callable[..., object]:
+    """Make values in files of the folder, one for each name and its labels: two would overwrite each other."""
+    return lru_cache(None)(values.MultiProcessValue(lambda: f"{os.getpid()}.{SERVICE}"))  # type: ignore[no-untyped-call]
+
+
 def measure(app: Flask, function: Callable[[], object]) -> None:
     """Set gauges when this process is scraped, to values that only this process knows, such as the size of a cache.
 
@@ -112,14 +144,12 @@ def share(app: Flask, **_: object) -> None:
 @bp.get("/metrics")
 def metrics() -> ResponseReturnValue:
     """Answer in Prometheus's text format."""
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
     if not _allowed():
         abort(401, www_authenticate=WWWAuthenticate("bearer"))
     for function in current_app.extensions["measures"]:
         function()
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    registry = _of_all_workers(folder) if folder else current_app.extensions["metrics"]
+    registry = _AllWorkers(Path(folder)) if folder else current_app.extensions["metrics"]
     try:
         figures = generate_latest(registry)
     except struct.error:  # A worker that is starting has made its file at this moment, and not yet filled it.
@@ -135,17 +165,18 @@ def _allowed() -> bool:
     return request.remote_addr in ("127.0.0.1", "::1")
 
 
-def _of_all_workers(folder: str) -> "CollectorRegistry":
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+class _AllWorkers(NamedTuple):
+    """What the workers count of this service, added up."""
 
-    # No server has a hook for killed workers, so a scrape removes their gauges.
-    for pid in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob("gauge_live*.db")}:
-        try:
-            os.kill(pid, 0)
-        except OSError:
-            with suppress(FileNotFoundError):  # Another worker, which is scraped as well, was faster.
-                mark_process_dead(pid)  # type: ignore[no-untyped-call]
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
+    folder: Path
+
+    def collect(self) -> "Iterable[Metric]":
+        # No server has a hook for killed workers, so a scrape removes their gauges.
+        for process in {path.stem.rpartition("_")[2] for path in self.folder.glob(f"gauge_live*.{SERVICE}.db")}:
+            try:
+                os.kill(int(process.partition(".")[0]), 0)
+            except OSError:
+                with suppress(FileNotFoundError):  # Another worker, which is scraped as well, was faster.
+                    mark_process_dead(process, self.folder)  # type: ignore[no-untyped-call]
+        files = [str(path) for path in self.folder.glob(f"*.{SERVICE}.db")]
+        return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]

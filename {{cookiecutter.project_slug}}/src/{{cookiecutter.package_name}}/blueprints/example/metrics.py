@@ -2,12 +2,11 @@
 
 from flask import Flask
 
+from ...extensions.metrics import Counter
 from . import converted
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter
-
     # Counts of all workers are added up if the counter is made together with the application, and in this registry.
     counter = Counter("conversions", "Temperatures converted.", registry=app.extensions["metrics"])
 

@@ -2,11 +2,10 @@
 
 from flask import Flask
 
+from ...extensions.metrics import Counter
 from . import taken
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter
-
     counter = Counter("events", "Events taken.", registry=app.extensions["metrics"])
     taken.connect(lambda sender, count: counter.inc(count), app, weak=False)

@@ -20,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import click
 from flask import Flask
 
-from ..metrics import share
+from ..metrics import Counter, Gauge, Histogram, share
 from . import Jobs, broker_unavailable, declared, job_failed, job_retried, job_sent
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def config(env: "Env") -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     from celery import signals
-    from prometheus_client import Counter, Gauge, Histogram
 
     registry, jobs = app.extensions["metrics"], app.extensions["jobs"]
     # Not "job", which is Prometheus's own word for a service.

@@ -2,12 +2,11 @@
 
 from flask import Flask
 
+from ..metrics import Counter
 from . import RESULTS, mail_ended
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter
-
     mails = Counter("mails", "Mails, by what became of them.", ["result"], registry=app.extensions["metrics"])
     for result in RESULTS:  # An alert sees the first failure if there was a zero before.
         mails.labels(result)

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from flask import Flask
 
+from ..metrics import Counter
+
 
 def counter(app: Flask, name: str, text: str, label: str) -> Callable[[str, str], None]:
     """Make a counter by a label and a result, and return what counts one of each."""
-    from prometheus_client import Counter
-
     counted = Counter(name, text, [label, "result"], registry=app.extensions["metrics"])
 
     @lru_cache(1000)  # ``labels`` is the expensive part of counting.

@@ -5,13 +5,11 @@ from time import perf_counter
 
 from flask import Flask
 
-from ..metrics import BUCKETS, measure
+from ..metrics import BUCKETS, Counter, Gauge, Histogram, measure
 from . import PeerError
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter, Gauge, Histogram
-
     registry, clients = app.extensions["metrics"], app.extensions["http_client"]
     calls = Counter(
         "peer_calls", "Calls; status 0 is no answer.", ["peer", "method", "route", "status"], registry=registry

@@ -5,13 +5,11 @@ from time import perf_counter
 
 from flask import Flask
 
-from ..metrics import BUCKETS
+from ..metrics import BUCKETS, Counter, Histogram
 from . import observers, store_unavailable
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter, Histogram
-
     registry = app.extensions["metrics"]
     name, text = "store_command_duration_seconds", "Seconds until a store had answered."
     durations = Histogram(name, text, ["store", "command"], registry=registry, buckets=BUCKETS)

@@ -4,12 +4,10 @@ from functools import partial
 
 from flask import Flask
 
-from ..metrics import measure
+from ..metrics import Gauge, measure
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Gauge
-
     gauge = partial(Gauge, registry=app.extensions["metrics"], multiprocess_mode="livesum")
     kept = gauge("redis_pool_idle", "Connections to Redis that are kept, and are not in use.")
     used = gauge("redis_pool_in_use", "Connections to Redis that are in use.")

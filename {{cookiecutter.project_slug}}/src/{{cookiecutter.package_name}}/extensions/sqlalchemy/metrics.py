@@ -10,14 +10,13 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import event
 
+from ..metrics import Counter, Gauge
 from . import database_unavailable, db
 
 UNAVAILABLE = "Requests that were answered 503: the database was away, or all connections were busy."
 
 
 def init_app(app: Flask) -> None:
-    from prometheus_client import Counter, Gauge
-
     registry = app.extensions["metrics"]
     answers = Counter("database_unavailable", UNAVAILABLE, ["reason"], registry=registry)
     by_reason = {reason: answers.labels(reason) for reason in ("away", "busy")}
