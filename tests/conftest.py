@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ import rendering
 from cookiecutter.environment import StrictEnvironment
 from cookiecutter.main import cookiecutter
 from hypothesis import settings
-from manifest import ALWAYS, QUESTIONS, TEMPLATE, chosen, is_left_by_tools
+from manifest import ALWAYS, QUESTIONS, TEMPLATE, chosen, is_left_by_tools, requirements
+from running import BIN
 
 pytest_plugins = ["costs", "servers.shared", "since"]
 
@@ -27,6 +30,10 @@ os.environ.setdefault("UV_EXCLUDE_NEWER", str(datetime.now(UTC).date() - timedel
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode, sys.pycache_prefix = False, str(TEMPLATE / "build/bytecode")
 
+# uv links what lies in its cache into the environment of each service, bytecode included: it is made once, and not in
+# each of the environments that this makes. uv's own cache, which is the user's, stays as it is.
+os.environ["UV_CACHE_DIR"] = str(TEMPLATE / "build/uv")
+
 # A service is typed by what its libraries are made of, and these are the same for all: of 14 seconds, 1 is left. Each
 # worker has its own, because mypy does not share one between processes.
 os.environ["MYPY_CACHE_DIR"] = str(TEMPLATE / "build/mypy" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
@@ -36,9 +43,26 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests wait, for an index of packages, a database or a time-out."""
-    return (os.cpu_count() or 1) + 1
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Fill uv's cache with what services install, and with its bytecode, before the first worker starts."""
+    cache = Path(os.environ["UV_CACHE_DIR"])
+    wanted, kept = "\n".join([*requirements(), os.environ["UV_EXCLUDE_NEWER"]]), cache / "compiled.txt"
+    few = "not slow" in session.config.option.markexpr
+    if few or hasattr(session.config, "workerinput") or (kept.exists() and kept.read_text() == wanted):
+        return
+    with TemporaryDirectory() as folder:
+        command = [BIN / "uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
+        subprocess.run([*command, *requirements()], check=True)
+    # Some packages bring templates of modules, which are none.
+    subprocess.run([sys.executable, "-m", "compileall", "-qq", "-j0", cache / "archive-v0"], check=False)
+    kept.write_text(wanted)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are processors. Slow tests wait for half of their time, for a server, an index or a time-out."""
+    processors = os.cpu_count() or 1
+    return processors + 1 if "not slow" in config.option.markexpr else processors * 2
 
 
 @pytest.hookimpl(trylast=True)
