@@ -124,7 +124,7 @@ WRITTEN = {
         "filter_name: str, size: int, cursor: str | UnsetType = UNSET, sort: list[str] | UnsetType = UNSET\n",
         *('"filter[name]": filter_name', "-> schemas.Owners:", "-> schemas.Owner | None:", "http_client.commas(x_ids)"),
         *("def read_lines(self) -> bytes:", "photo: str | UnsetType = UNSET", "photo: File", "any: Filter | UnsetType"),
-        *("friend: Owner | UnsetType | None", "-> dict[str, Any] | list[Any] | str | float:", '"text/json"', "-> str:"),
+        *("friend: Owner | UnsetType | None", "-> dict[str, Any] | list[Any] | str | float:", 'accept="text/json"'),
     ],
     "mixed": ["order_id: int", "http_client.commas(ids)", "x_tenant: str", "range(200, 300)", "class Both(Struct"],
 }

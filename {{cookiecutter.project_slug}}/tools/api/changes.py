@@ -89,7 +89,7 @@ class Comparison:
         yield from _servers("", (self.old,), (self.new,))
         # No client sends what a parameter of the path is called.
         known = {_nameless(path): path for path in self.new["paths"]}
-        for path in self.old["paths"]:
+        for path in [path for path in self.old["paths"] if not path.startswith("x-")]:
             name = path if path in self.new["paths"] else known.get(_nameless(path))
             if name is None:
                 yield f"{path}: the path is removed"
@@ -315,7 +315,7 @@ class Comparison:
             beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
             for alternative in schema[word]:
                 reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
-                for each in [tags] if tags else _told(schema.get("discriminator") or {}, reference):
+                for each in [tags] if tags else self._told(document, schema.get("discriminator") or {}, reference):
                     both = {"allOf": [beside, alternative]}
                     for choice in self._choices(document, both, each, within | {id(schema[word])}):
                         yield choice._replace(name=reference.rpartition("/")[2] or choice.name)
@@ -328,6 +328,17 @@ class Comparison:
                 yield Choice(found | dict(tags), schema.get("title", ""), kind, schema)
             else:
                 yield Choice({}, "", kind, schema)
+
+    def _told(self, document: Document, discriminator: Document, reference: str) -> list[Document]:
+        """The values by which a discriminator tells an alternative from others: of its mapping, its own, or its name."""
+        member = discriminator.get("propertyName")
+        if not reference or member is None:
+            return [NOTHING]
+        name = reference.rpartition("/")[2]
+        values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
+        part = self._flat(document, {"$ref": reference}).get("properties", {}).get(member)
+        own = _enumeration(self._flat(document, part)) or ()
+        return [{member: value} for value in values or (own if len(own) == 1 else [name])]
 
     def _alike(self, one: Choice, near: list[Choice], *, sent: bool) -> list[Choice]:
         """Those that members tell to be the same, or that are written, called or fitting alike; without any, none."""
@@ -345,7 +356,9 @@ class Comparison:
         pairs = [(one.schema, each.schema) if sent else (each.schema, one.schema) for each in near]
         fitting = [next(self._same_kind("", one.kind, *pair, sent=sent), None) is None for pair in pairs]
         self.waiting, self.matching = waiting, False
-        return [each for each, fits in zip(near, fitting, strict=True) if fits]
+        found = [each for each, fits in zip(near, fitting, strict=True) if fits]
+        words = [each for each in found if all(each.schema.get(w) == one.schema.get(w) for w in ("title", "description"))]
+        return words or found
 
     def _flat(self, document: Document, schema: Any) -> Document:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
@@ -577,15 +590,6 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
             joined.pop("const", None)
             found = [*others, *([Choice({}, "", kind, joined)] if values else [])]
     return found
-
-
-def _told(discriminator: Document, reference: str) -> list[Document]:
-    """The values by which a discriminator tells an alternative from others."""
-    if not reference or "propertyName" not in discriminator:
-        return [NOTHING]
-    name = reference.rpartition("/")[2]
-    values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
-    return [{discriminator["propertyName"]: value} for value in values or [name]]
 
 
 def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Found:
