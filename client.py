@@ -168,14 +168,14 @@ class Client:
                 self.classes, self.known, self.left_out, self.answered, self.secret = before
                 refused, self.sending, self.form = Refusal(refusal.message), False, False
                 self.leave(refusal.message if path in refusal.message else f"{verb.upper()} {path}: {refusal.message}")
-        for path, item in contract["paths"].items():
-            for verb in () if path.startswith("x-") else {"head", "options", "trace", "servers"} & resolve(contract, item).keys():
+        for path, linked in contract["paths"].items():
+            item = {} if path.startswith("x-") else resolve(contract, linked)
+            for verb in sorted({"head", "options", "trace", "servers"} & item.keys()):
                 self.leave(f"{verb.upper()} {path}")
         if not self.methods:
             raise refused
-        for key in ("webhooks",):
-            if contract.get(key):
-                self.leave(key)
+        if contract.get("webhooks"):
+            self.leave("webhooks")
 
     def leave(self, what: str) -> None:
         """Remember what is not carried over."""

@@ -25,7 +25,8 @@ OPTIONS = [
     *("--input-file-type=openapi", "--output-model-type=msgspec.Struct", "--target-python-version=3.11"),
     *("--use-annotated", "--use-standard-collections", "--use-union-operator", "--field-constraints"),
     *("--keyword-only", "--snake-case-field", "--use-schema-description", "--output-datetime-class=datetime"),
-    *("--collapse-root-models", "--set-default-enum-member", "--disable-future-imports", "--disable-timestamp", "--formatters=builtin"),
+    *("--collapse-root-models", "--disable-future-imports", "--disable-timestamp", "--formatters=builtin"),
+    "--set-default-enum-member",
 ]
 METHODS = ("get", "post", "put", "patch", "delete")
 #: What ``contract.py`` answers by itself.
@@ -283,7 +284,8 @@ def named(contract: Mapping[str, Any], left: list[str], tagged: bool = True) -> 
 
     found: dict[str, Any] = renamed(dict(contract))
     if schemas:
-        found["components"]["schemas"] = {names[name]: schema for name, schema in found["components"]["schemas"].items()}
+        made = found["components"]["schemas"]
+        found["components"]["schemas"] = {names[name]: schema for name, schema in made.items()}
     return found
 
 

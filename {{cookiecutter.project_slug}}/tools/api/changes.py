@@ -265,12 +265,12 @@ class Comparison:
         for name in dict.fromkeys([*old.get("encoding", ()), *new.get("encoding", ())]):
             told = [content.get("encoding", {}).get(name, {}) for content in (old, new)]
             styles = [(each.get("style", "form"), each.get("explode", True)) for each in told]
-            accepted = told[sent].get("contentType", "*/*").split(",")
+            accepted = [_media(each) for each in told[sent].get("contentType", "*/*").split(",")]
             document, form = (self.old, old) if sent else (self.new, new)
             part = self._flat(document, form.get("schema", {})).get("properties", {}).get(name, {})
-            given = told[not sent].get("contentType") or _part_type(self._flat(document, part))
-            apart = [one for one in given.split(",") if not any(_within(_media(one), _media(each)) for each in accepted)]
-            if styles[0] != styles[1] or apart:
+            written = told[not sent].get("contentType") or _part_type(self._flat(document, part))
+            given = [_media(each) for each in written.split(",")]
+            if styles[0] != styles[1] or not all(any(_within(one, each) for each in accepted) for one in given):
                 yield f"{at}, {name}: it is written otherwise now"
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
@@ -357,8 +357,8 @@ class Comparison:
         fitting = [next(self._same_kind("", one.kind, *pair, sent=sent), None) is None for pair in pairs]
         self.waiting, self.matching = waiting, False
         found = [each for each, fits in zip(near, fitting, strict=True) if fits]
-        words = [each for each in found if all(each.schema.get(w) == one.schema.get(w) for w in ("title", "description"))]
-        return words or found
+        said = [[each.schema.get(word) for word in ("title", "description")] for each in (one, *found)]
+        return [each for each, words in zip(found, said[1:], strict=True) if words == said[0]] or found
 
     def _flat(self, document: Document, schema: Any) -> Document:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
