@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -23,33 +23,30 @@ from urllib.request import urlopen
 
 import click
 
-from stubs import docstring, identifier, literal, operations, resolve
+from stubs import (
+    CLASSES,
+    docstring,
+    identifier,
+    is_json,
+    literal,
+    media_type,
+    operations,
+    pascal,
+    resolve,
+    tidy,
+    unique,
+)
 
 JSON = "application/json"
 FORMS = {"multipart/form-data": True, "application/x-www-form-urlencoded": False}
 #: Bytes of a contract.
 LARGEST = 20 * 1024 * 1024
+#: What the package itself defines or imports, beside classes.
+MODULE = {"config", "init_app", "ready", "schemas", "http_client", "bp"}
 #: What lower-case names may not be, because types and methods of the package are written with these words.
 TAKEN = {
     *("str", "int", "float", "bool", "bytes", "list", "dict", "datetime", "self", "body", "answer", "value", "page"),
     *("schemas", "http_client", "peer", "field", "l", "type"),
-}
-#: What the package itself defines or imports.
-MODULE = {"config", "init_app", "ready", "schemas", "http_client", "bp", "Any", "Env", "File", "Flask", "Iterator"}
-MODULE |= {
-    "Tagged",
-    "TYPE_CHECKING",
-    "UNSET",
-    "UnsetType",
-    "Literal",
-    "Decimal",
-    "UUID",
-    "Struct",
-    "Choice",
-    "Number",
-    "None",
-    "True",
-    "False",
 }
 FORMATS = {
     "date-time": "datetime.datetime",
@@ -57,9 +54,10 @@ FORMATS = {
     "time": "datetime.time",
     "uuid": "UUID",
     "byte": "bytes",
-    "binary": "File",
     "decimal": "Decimal",
 }
+#: What says nothing of the type of a value.
+NOTES = {"title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "xml"}
 #: A list in pages, by a cursor: parameters, and members of the answer.
 CURSORS = {"cursor", "after", "page_token", "pageToken"}
 NEXT = {"next", "next_cursor", "nextCursor", "next_page_token", "nextPageToken"}
@@ -133,25 +131,10 @@ class Refusal(click.ClickException):
     """Why nothing was written, in one line."""
 
 
-def pascal(text: str) -> str:
-    """A name as classes have it: ``note-out`` and ``NoteOut`` are ``NoteOut``."""
-    words = re.findall(r"[A-Za-z0-9]+", text)
-    name = "".join(word[:1].upper() + word[1:] for word in words)[:80]
-    name = name if name[:1].isalpha() else f"Type{name}"
-    return f"{name}Schema" if name in MODULE or keyword.iskeyword(name) else name
-
-
 def attribute(text: str) -> str:
     """A name as attributes and arguments have it."""
-    name = identifier(text)[:80]
+    name = identifier(text)[:120]
     return f"{name}_" if name in TAKEN else name
-
-
-def unique(name: str, taken: Container[str]) -> str:
-    number = 2
-    while (found := name if number == 2 else f"{name}{number - 1}") in taken:
-        number += 1
-    return found
 
 
 class Client:
@@ -160,27 +143,39 @@ class Client:
     def __init__(self, contract: Mapping[str, Any], name: str) -> None:
         self.contract, self.name = contract, name
         self.classes: dict[str, Class] = {}
-        self.known: dict[str, Kind] = {}
+        #: What was made of references; in a form, of what holds files.
+        self.known: dict[tuple[str, bool], Kind] = {}
         self.left_out: list[str] = []
+        #: Members that are addresses, and so no cursors: their classes and attributes.
+        self.links: set[tuple[str, str]] = set()
         #: The types that answers are decoded to.
         self.answered: list[str] = []
         #: Whether the types are those of parameters, which are only sent: their lists of values do not grow.
         self.sending = False
+        #: Whether the types are those of a form, in which bytes are files; in JSON they are texts.
+        self.form = False
         self.secret: tuple[str, str] | None = None
         version = contract.get("openapi")
         if not isinstance(version, str) or not re.match(r"3\.[01](\.|$)", version):
             raise Refusal(f"The contract is not OpenAPI 3.0 or 3.1: {literal(version, 20)}.")
         self.methods: dict[str, str] = {}
+        refused = Refusal("The contract has no operation.")
         for path, verb, operation in operations(contract):
-            self.operation(path, verb, operation)
-        for path, item in contract["paths"].items():
-            for verb in {"head", "options", "trace", "servers"} & resolve(contract, item).keys():
+            before = self.classes.copy(), self.known.copy(), [*self.left_out], [*self.answered], self.secret
+            try:
+                self.operation(path, verb, operation)
+            except click.ClickException as refusal:
+                self.classes, self.known, self.left_out, self.answered, self.secret = before
+                refused, self.sending, self.form = Refusal(refusal.message), False, False
+                self.leave(refusal.message if path in refusal.message else f"{verb.upper()} {path}: {refusal.message}")
+        for path, linked in contract["paths"].items():
+            item = {} if path.startswith("x-") else resolve(contract, linked)
+            for verb in sorted({"head", "options", "trace", "servers"} & item.keys()):
                 self.leave(f"{verb.upper()} {path}")
         if not self.methods:
-            raise Refusal("The contract has no operation.")
-        for key in ("webhooks",):
-            if contract.get(key):
-                self.leave(key)
+            raise refused
+        if contract.get("webhooks"):
+            self.leave("webhooks")
 
     def leave(self, what: str) -> None:
         """Remember what is not carried over."""
@@ -195,13 +190,15 @@ class Client:
             return ANY
         if "$ref" in schema:
             return self.referred(schema["$ref"])
-        parts: Sequence[Any] = schema.get("allOf") or ()
+        parts = [part for part in schema.get("allOf") or () if not isinstance(part, Mapping) or part.keys() - NOTES]
         if len(parts) == 1 and not schema.get("properties"):
             # A way to say more of what is referred to.
             only = self.kind(parts[0], where)
             return self.joined([only, NULL], where) if schema.get("nullable") is True else only
         schema = self.flat(schema)
-        if alternatives := schema.get("oneOf") or schema.get("anyOf"):
+        if alternatives := self.alternatives(schema):
+            if schema.get("properties"):
+                self.leave(f"{where}: what stands beside its alternatives")
             found = self.union(alternatives, schema, where)
         elif "const" in schema:
             found = self.constant(schema["const"], where)
@@ -215,21 +212,28 @@ class Client:
         return self.joined([found, NULL], where) if schema.get("nullable") is True else found
 
     def referred(self, reference: Any) -> Kind:
-        if reference not in self.known:
-            target = resolve(self.contract, {"$ref": reference})
-            name = str(reference).rpartition("/")[2]
+        target = resolve(self.contract, {"$ref": reference})
+        holders = [target, *(self.flat(target).get("properties") or {}).values()] if self.form else []
+        key = (str(reference), any(map(self.is_file, holders)))
+        if key not in self.known:
+            name = key[0].rpartition("/")[2]
             # A schema that holds itself is known before it is read; that makes sense for objects alone.
-            self.known[reference] = Kind(())
-            sending, self.sending = self.sending, False
-            self.known[reference] = (
-                self.kind(target, name)
-                if not self.is_struct(target)
-                else self.struct(self.flat(target), name, reference)
+            self.known[key] = Kind(())
+            before, self.sending, self.form = (self.sending, self.form), False, key[1]
+            self.known[key] = (
+                self.struct(self.flat(target), name, key) if self.is_struct(target) else self.kind(target, name)
             )
-            self.sending = sending
-        if not self.known[reference].parts:
-            raise Refusal(f"The schema {literal(reference)} is made of itself.")
-        return self.known[reference]
+            self.sending, self.form = before
+        if not self.known[key].parts:
+            self.leave(f"{key[0].rpartition('/')[2]}: where it is in itself, it is Any")
+            return ANY
+        return self.known[key]
+
+    def is_file(self, schema: Any) -> bool:
+        """Whether a form has files there, one or several."""
+        told = self.flat(resolve(self.contract, schema)) if isinstance(schema, Mapping) else {}
+        told = self.flat(resolve(self.contract, told["items"])) if isinstance(told.get("items"), Mapping) else told
+        return told.get("format") == "binary" or ("contentMediaType" in told and "contentEncoding" not in told)
 
     def flat(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A schema with the schemas of its ``allOf`` in it."""
@@ -247,23 +251,31 @@ class Client:
             merged = {**inner, **merged, **{word: value for word, value in both.items() if value}}
         return merged
 
+    def alternatives(self, schema: Mapping[str, Any]) -> Sequence[Any]:
+        """Those of a schema, unless they only say what has to be there of what stands beside them."""
+        found: Sequence[Any] = schema.get("oneOf") or schema.get("anyOf") or ()
+        bare = schema.get("properties") and all(
+            isinstance(part, Mapping) and not part.keys() - NOTES - {"required", "not", "type"} for part in found
+        )
+        return () if bare else found
+
     def is_struct(self, schema: Any) -> bool:
         if not isinstance(schema, Mapping) or "$ref" in schema:
             return False
         found = self.flat(schema)
         return (
             bool(found.get("properties"))
-            and found.get("type", "object") == "object"
-            and not any(found.get(word) for word in ("oneOf", "anyOf", "enum", "const", "nullable"))
+            and found.get("type", "object") in ("object", ["object", "null"], ["null", "object"])
+            and not self.alternatives(found)
+            and not any(found.get(word) for word in ("enum", "const"))
         )
 
     def single(self, schema: Mapping[str, Any], where: str) -> Kind:
         match schema.get("type"):
             case "string":
-                text = FORMATS.get(str(schema.get("format", "")), "str")
-                if schema.get("contentMediaType") and "contentEncoding" not in schema and text == "str":
-                    text = "File"
-                return one(text, "object" if text == "File" else "string")
+                if self.form and self.is_file(schema):
+                    return one("File", "object")
+                return one(FORMATS.get(str(schema.get("format", "")), "str"), "string")
             case "integer":
                 return one("int", "integer")
             case "number":
@@ -283,15 +295,18 @@ class Client:
             case None:
                 return ANY
             case other:
-                raise Refusal(f"{literal(where)} has the type {literal(other, 40)}, which JSON Schema does not know.")
+                self.leave(f"{where}: its type {other}, which JSON Schema does not know, is Any")
+                return ANY
 
-    def struct(self, schema: Mapping[str, Any], where: str, reference: str = "") -> Kind:
+    def struct(self, schema: Mapping[str, Any], where: str, key: tuple[str, bool] | None = None) -> Kind:
         name = unique(pascal(where), self.classes)
         made = self.classes[name] = Class("Struct", str(schema.get("description") or ""))
         kind = one(f"{CLASS}{name}", "object", name)
-        if reference:
-            self.known[reference] = kind
-        required, taken = set(schema.get("required", ())), set[str]()
+        if schema.get("nullable") is True or "null" in (schema.get("type") or ()):
+            kind = self.joined([kind, NULL], where)
+        if key:
+            self.known[key] = kind
+        required, taken, form = set(schema.get("required", ())), set[str](), self.form
         if schema.get("additionalProperties") not in (None, False):
             self.leave(f"{name}: members that its contract does not name")
         for given, inner in schema["properties"].items():
@@ -304,13 +319,20 @@ class Client:
             taken.add(called)
             told = self.flat(resolve(self.contract, inner)) if isinstance(inner, Mapping) else {}
             always = given in required and not told.get("readOnly") and not told.get("writeOnly")
+            self.form = form and self.is_file(inner)
             made.fields.append((given, called, self.kind(inner, f"{name} {given}"), always))
+            self.form = form
+            if str(told.get("format", "")).startswith("uri"):
+                self.links.add((name, called))
         return kind
 
     def choice(self, values: Sequence[Any], where: str) -> Kind:
         """A list of values, which may grow: an answer with another value is read as well."""
+        families = {type(value).__name__ for value in values if value is not None}
+        if families & {"dict", "list"}:
+            self.leave(f"{where}: its list of values, which are no texts or numbers")
+            return ANY
         several = list(dict.fromkeys(value for value in values if value is not None))
-        families = {type(value).__name__ for value in several}
         if families == {"bool"}:
             found = one("bool", "boolean")
         elif families in ({"str"}, {"int"}) and self.sending:
@@ -407,7 +429,7 @@ class Client:
         name, at = attribute(given), f"{verb.upper()} {path}"
         if name in self.methods:
             raise Refusal(f"Two operations would be called {name}: give one another operationId.")
-        if not any(re.fullmatch(r"2(\d\d|XX)|default", str(status)) for status in operation["responses"]):
+        if not any(re.fullmatch(r"2(\d\d|XX)|default", str(status)) for status in operation.get("responses") or ()):
             self.leave(f"{at}: it has no answer of success")
             return
         for word in ("callbacks", "servers"):
@@ -417,7 +439,7 @@ class Client:
         sent: dict[str, list[str]] = {"path": [], "query": [], "header": []}
         shown, cursor, seen = str(path), "", set[tuple[str, str]]()
         # A parameter of the operation replaces that of the path.
-        told = [resolve(self.contract, linked) for linked in reversed(operation["parameters"])]
+        told = [one for linked in reversed(operation["parameters"]) for one in self.spread(linked)]
         for parameter in sorted(told, key=lambda parameter: parameter["in"] != "path"):
             key = (str(parameter["in"]), str(parameter["name"]))
             if key in seen or (key[0] == "header" and key[1].lower() in ("accept", "authorization", "content-type")):
@@ -447,7 +469,7 @@ class Client:
         returns, lines, items = self.answers(at, given, operation, call)
         if self.secured(at, operation):
             call.append("secured=True")
-        order = [self.called(sent["path"], n) for n in names]
+        order = [re.findall(r"\w+", self.called(sent["path"], n))[-1] for n in names]
         positional = [f"{argument}: {arguments[argument][0].text}" for argument in order]
         if body:
             positional.append(body)
@@ -462,6 +484,22 @@ class Client:
         self.methods[name] = _method(name, text, returns, about, lines)
         if cursor and items and verb == "get":
             self.pages(name, cursor, items, order, positional, named, keywords)
+
+    def spread(self, linked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """A parameter; of an object in the query, its members, which are sent as parameters."""
+        parameter = resolve(self.contract, linked)
+        style, schema = parameter.get("style", "form"), self.flat(resolve(self.contract, parameter.get("schema")))
+        deep = style == "deepObject"
+        exploded = deep or (style == "form" and parameter.get("explode", True))
+        if parameter["in"] != "query" or not exploded or not self.is_struct(schema):
+            yield parameter
+            return
+        for name, inner in schema["properties"].items():
+            # Nobody has said how a list in such an object is written.
+            many = deep and self.flat(resolve(self.contract, inner)).get("type") == "array"
+            required = bool(parameter.get("required")) and name in schema.get("required", ())
+            called = {"name": f"{parameter['name']}[{name}]" if deep else name, "style": style if many else "form"}
+            yield {"in": "query", "required": required, "schema": inner, **called}
 
     def called(self, sent: Sequence[str], name: str) -> str:
         """The argument that is sent for a parameter of the path."""
@@ -481,7 +519,8 @@ class Client:
         kind = self.kind(parameter.get("schema"), f"{given} {name}")
         self.sending = False
         style = parameter.get("style", "form" if place in ("query", "cookie") else "simple")
-        whole = kind.has("object") or (place != "query" and kind.has("array"))
+        named = [self.classes[name].base for name in re.findall(rf"{CLASS}(\w+)", kind.text)]
+        whole = kind.has("object") or "Struct" in named or "dict[" in kind.text
         known = {"path": "simple", "query": "form", "header": "simple"}.get(place) == style
         if not known or whole or "content" in parameter:
             if required:
@@ -492,7 +531,7 @@ class Client:
             raise Refusal(f"{literal(at)}: {literal(name)} cannot be the name of a header.")
         argument = unique(attribute(name), arguments)
         arguments[argument] = (kind, required)
-        joined = place == "query" and kind.has("array") and parameter.get("explode") is False
+        joined = kind.has("array") and (place != "query" or parameter.get("explode") is False)
         value = f"http_client.commas({argument})" if joined else argument
         sent[place].append(f"{name!r}: {value}")
 
@@ -505,12 +544,15 @@ class Client:
         chosen = _preferred(content)
         self.further(at, "its body", content, chosen)
         schema, where = content[chosen].get("schema"), f"{given} body"
-        if chosen.endswith("json"):
+        chosen = self.spoken(chosen, schema)
+        if is_json(chosen):
             kind = self.kind(schema, where)
             more = f", {chosen!r}" if chosen != JSON else ""
             call.append(f"body=http_client.json_body(body{more})")
         elif chosen in FORMS:
+            self.form = True
             kind = self.kind(schema, where)
+            self.form = False
             if not kind.name:
                 raise Refusal(f"{literal(at)}: a form has to be an object with properties.")
             call.append(f"body=http_client.form_body(body, multipart={FORMS[chosen]})")
@@ -542,10 +584,12 @@ class Client:
             kinds[status] = (NULL, "None")
             if chosen:
                 self.further(at, "its answer", content, chosen)
+                schema = content[chosen].get("schema")
+                chosen = self.spoken(chosen, schema)
                 accept.append(chosen)
                 tagged = tagged or "etag" in headers
-                if chosen.endswith("json"):
-                    kind = self.kind(content[chosen].get("schema"), f"{given} answer")
+                if is_json(chosen):
+                    kind = self.kind(schema, f"{given} answer")
                     self.answered.append(kind.text.replace(CLASS, "schemas."))
                     kinds[status] = (kind, f"answer.json({kind.text})")
                     page = self.page(kind)
@@ -588,7 +632,11 @@ class Client:
             return None
         fields = self.classes[kind.name].fields
         lists = [(called, inner.text) for _, called, inner, always in fields if always and inner.has("array")]
-        following = [called for given, called, inner, _ in fields if given in NEXT and _is_text(inner)]
+        following = [
+            called
+            for given, called, inner, _ in fields
+            if given in NEXT and _is_text(inner) and (kind.name, called) not in self.links
+        ]
         if len(lists) != 1 or len(following) != 1 or not re.fullmatch(r"list\[.*\]", lists[0][1], re.DOTALL):
             return None
         return lists[0][1][5:-1], lists[0][0], following[0]
@@ -645,6 +693,12 @@ class Client:
                 return True
         self.leave(f"{at}: how it asks who calls")
         return False
+
+    def spoken(self, chosen: str, schema: Any) -> str:
+        """A media type as it is sent; any one is JSON, unless the content is a text or bytes."""
+        plain = media_type(chosen)
+        text = schema is None or self.flat(resolve(self.contract, schema)).get("type") == "string"
+        return JSON if plain == "application/*+json" or (plain in ("*/*", "application/*") and not text) else plain
 
     def further(self, at: str, what: str, content: Mapping[str, Any], chosen: str) -> None:
         if others := sorted(str(kind) for kind in content if kind != chosen):
@@ -761,9 +815,9 @@ def _method(name: str, arguments: str, returns: str, about: str, lines: Sequence
 def _preferred(content: Mapping[str, Any], forms: bool = True) -> str:
     """Of several media types, the one that the client speaks: JSON, forms, or the first."""
     kinds = [str(kind) for kind in content]
-    for wanted in (JSON, r"application/[\w.-]+\+json", *(FORMS if forms else ())):
+    for wanted in (JSON, r"(application/.+\+|text/)json", *(FORMS if forms else ())):
         for kind in kinds:
-            if kind == wanted or re.fullmatch(wanted, kind):
+            if re.fullmatch(wanted, media_type(kind)):
                 return kind
     return kinds[0] if kinds else ""
 
@@ -944,10 +998,7 @@ def _format(folder: Path) -> None:
     _run(*ruff, "check", "--no-cache", "--quiet", "--fix", "--select=F401,I", str(folder))
     # Only now: what a package imports and does not use is offered to others, and stays.
     (folder / "client.py").rename(folder / "__init__.py")
-    _run(*ruff, "format", "--no-cache", "--quiet", str(folder))
-    _run(*ruff, "check", "--no-cache", "--quiet", "--add-noqa", str(folder))
-    _run(*ruff, "format", "--no-cache", "--quiet", str(folder))
-    _run(*ruff, "check", "--no-cache", "--quiet", str(folder))
+    tidy(folder)
 
 
 def _run(*command: str, **variables: str) -> None:
@@ -975,7 +1026,7 @@ def main(address: str, name: str) -> None:
     data = read(address)
     contract = parse(data, address)
     called = name or next(filter(lambda found: found not in ("", "_"), _names("", contract, address)), "")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", called) or {called, pascal(called)} & (MODULE | TAKEN):
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", called) or {called, pascal(called)} & (MODULE | CLASSES | TAKEN):
         raise Refusal(f"{called!r} cannot be the name of a client: give another one, with NAME=orders")
     if keyword.iskeyword(called):
         raise Refusal(f"{called!r} is a word of Python: give another name, with NAME=orders")

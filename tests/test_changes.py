@@ -20,8 +20,11 @@ breaking = LOADED["breaking"]
 SCHEMAS: dict[str, Any] = {
     "In": {
         "type": "object",
-        "required": ["a"],
+        "required": ["a", "n"],
         "properties": {
+            "n": {"type": "integer", "readOnly": True},
+            "o": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "p": {"type": "object", "patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False},
             "a": {"type": "string", "maxLength": 9},
             "b": {"type": "integer", "minimum": 1},
             "c": {"enum": ["x", "y"]},
@@ -56,6 +59,17 @@ def ref(name: str) -> dict[str, Any]:
     return {"schema": {"$ref": f"#/components/schemas/{name}"}}
 
 
+TAGS = {"type": "array", "items": {"type": "string"}}
+ERRORS = {"description": "", "content": {"application/json": ref("Part")}}
+BYTES = {
+    "description": "",
+    "headers": {"X-Parts": {"schema": {"type": "object"}}},
+    "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}, "image/*": {}},
+}
+FORM = {
+    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, "list": TAGS}},
+    "encoding": {"file": {"contentType": "image/png, image/jpeg"}},
+}
 CONTRACT: dict[str, Any] = {
     "openapi": "3.1.1",
     "servers": [{"url": "https://things.example.com"}],
@@ -70,12 +84,16 @@ CONTRACT: dict[str, Any] = {
         "/things": {
             "get": {
                 "operationId": "list",
-                "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9}}],
+                "parameters": [
+                    {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9}},
+                    {"name": "tags", "in": "query", "allowReserved": True, "allowEmptyValue": True, "schema": TAGS},
+                    {"name": "v", "in": "query", "required": True, "schema": {"type": "integer", "default": 1}},
+                ],
                 "responses": {"200": {"description": "", "content": {"application/json": ref("Out")}}},
             },
             "post": {
                 "operationId": "create",
-                "requestBody": {"content": {"application/json": ref("In")}},
+                "requestBody": {"content": {"application/json": ref("In"), "multipart/form-data": FORM}},
                 "responses": {
                     "201": {
                         "description": "",
@@ -86,13 +104,20 @@ CONTRACT: dict[str, Any] = {
                 },
             },
         },
-        "/other": {"get": {"operationId": "other", "security": [{"a": []}, {"b": []}]}},
+        "/other": {
+            "get": {
+                "operationId": "other",
+                "security": [{"a": []}, {"b": []}],
+                "responses": {"200": BYTES, "404": ERRORS, "default": ERRORS},
+            }
+        },
         "/linked": {"$ref": "#/components/pathItems/linked"},
     },
     "components": {"schemas": SCHEMAS, "pathItems": {"linked": {"get": {}}}},
 }
 IN, OUT = "components/schemas/In/", "components/schemas/Out/"
-POST, GET = "paths/~things/post/", "paths/~things/get/"
+POST, GET, OTHER = "paths/~things/post/", "paths/~things/get/", "paths/~other/get/"
+ENCODING = POST + "requestBody/content/multipart~form-data/encoding"
 
 PARTS = "paths/~things~{a}~parts~{b}/"
 
@@ -152,7 +177,25 @@ def renamed(item: Any) -> Any:
         (put(PARTS + "get/security", [{"bearer": ["read", "write"]}]), "bearer write is required to be allowed"),
         (put(PARTS + "parameters/1/schema/type", "integer"), "path parameter 1: string is no longer accepted"),
         (put(GET + "parameters/0/style", "spaceDelimited"), "query parameter limit: it is written otherwise now"),
-        (put(GET + "parameters/0/explode", False), "query parameter limit: it is written otherwise now"),
+        (put(GET + "parameters/1/explode", False), "query parameter tags: it is written otherwise now"),
+        (put(GET + "parameters/1/allowEmptyValue", False), "query parameter tags: it may not be empty now"),
+        (put(GET + "parameters/1/allowReserved", False), "query parameter tags: reserved signs have to be encoded now"),
+        (
+            put(GET + "servers", [{"url": "https://b.example.com"}]),
+            "GET /things, https://things.example.com: the server",
+        ),
+        (put("paths/~other/servers", [{"url": "/b"}]), "/other, https://things.example.com: the server is removed"),
+        (put(OTHER + "responses/200/headers/X-Parts/explode", True), "header X-Parts: it is written otherwise now"),
+        (put(OTHER + "responses/500", {"description": ""}), "response 500: application/json is no longer answered"),
+        (put(OTHER + "responses/202", {"description": ""}), "response 202: application/json is no longer answered"),
+        (put(OTHER + "responses", {"200": BYTES, "4XX": {}}), "response 404: application/json is no longer answered"),
+        (put(ENCODING + "/file/contentType", "image/png"), "request body, file: it is written otherwise now"),
+        (put(ENCODING + "/list", {"explode": False}), "request body, list: it is written otherwise now"),
+        (put(ENCODING + "/list", {"contentType": "text/csv"}), "request body, list: it is written otherwise now"),
+        (drop(IN + "properties/n/readOnly"), "request body, n: it is required now"),
+        (put(IN + "properties/o/properties", {"x": {"type": "string"}}), "request body, o, x: integer is no longer"),
+        (put(IN + "properties/p/patternProperties", {}), "request body, p.^x: integer is no longer accepted"),
+        (put(IN + "properties/a/contentSchema", {}), "request body, a: contentSchema is {}, and was none"),
         (put(IN + "properties/k/default", "y"), "request body, k: without it, 'y' is taken, and was 'x'"),
         (drop(IN + "properties/k/default"), "request body, k: without it, 'nothing' is taken, and was 'x'"),
         (
@@ -222,6 +265,19 @@ def test_what_breaks_is_named(edit: Edit, named: str) -> None:
         lambda contract: contract["paths"].update(renamed(contract["paths"].pop("/things/{a}/parts/{b}"))),
         put(GET + "parameters/0/style", "form"),
         put(GET + "parameters/0/explode", True),
+        put(GET + "parameters/0/explode", False),
+        put(GET + "parameters/2/schema/default", 2),
+        put("paths/~things/servers", [{"url": "https://b.example.com"}, {"url": "https://things.example.com/"}]),
+        put("paths/x-a", "an extension"),
+        put(OTHER + "responses/500", ERRORS),
+        put(OTHER + "responses", {"200": BYTES, "4XX": ERRORS, "default": ERRORS}),
+        put(OTHER + "responses", {"200": BYTES, "default": ERRORS}),
+        put(OTHER + "responses/200/content/application~pdf", {}),
+        put(OTHER + "responses/200/content", {"application/pdf": {}, "image/png": {}}),
+        put(ENCODING + "/file/contentType", "image/jpeg,image/*"),
+        put(ENCODING + "/list", {"style": "form", "contentType": "text/*"}),
+        put(ENCODING, {}),
+        put(IN + "properties/p", {"type": "object"}),
         put(IN + "properties/l", {"type": "number", "exclusiveMaximum": 9}),
         put(IN + "properties/d", {"type": "string", "nullable": True}),
         put(IN + "properties/m/oneOf", [DOG, CAT]),

@@ -92,7 +92,7 @@ CALLED |= {"json_body", "form_body", "raw_body"}
 @pytest.mark.slow
 def test_contracts_make_packages(make: Callable[..., tuple[int, str]], shop: Owned) -> None:
     """Each passes the service's own checks, and its operations are asked and answered as the contract says."""
-    assert len(CONTRACTS) == 9
+    assert len(CONTRACTS) == 10
     for file in CONTRACTS:
         status, printed = make(str(file), file.stem)
         assert status == 0, f"{file.stem}: {printed}"
@@ -120,6 +120,12 @@ WRITTEN = {
     "old": ["name: str | None", "id: int | UnsetType = UNSET", "boss: Address | None", "born: datetime.date | None"],
     "trees": ["children: list[Node]", "parent: Node | UnsetType | None = UNSET", "dict[str, Node]", "datetime.time"],
     "secured": ["secured=True", '("Authorization", "Bearer ")', "http://127.0.0.1:8001/base/v2"],
+    "public": [
+        "filter_name: str, size: int, cursor: str | UnsetType = UNSET, sort: list[str] | UnsetType = UNSET\n",
+        *('"filter[name]": filter_name', "-> schemas.Owners:", "-> schemas.Owner | None:", "http_client.commas(x_ids)"),
+        *("def read_lines(self) -> bytes:", "photo: str | UnsetType = UNSET", "photo: File", "any: Filter | UnsetType"),
+        *("friend: Owner | UnsetType | None", "-> dict[str, Any] | list[Any] | str | float:", 'accept="text/json"'),
+    ],
     "mixed": ["order_id: int", "http_client.commas(ids)", "x_tenant: str", "range(200, 300)", "class Both(Struct"],
 }
 
@@ -133,16 +139,35 @@ def test_what_is_written(make: Callable[..., tuple[int, str]], shop: Owned, name
     assert [word for word in WRITTEN[name] if word not in text] == []
 
 
-def test_what_is_not_carried_over_is_listed(make: Callable[..., tuple[int, str]]) -> None:
-    _, printed = make(str(TEMPLATE / "tests/contracts/mixed.json"), "mixed")
-    assert [line for line in printed.splitlines() if line.startswith("Not carried over: ")] == [
-        "Not carried over: GET /orders/{order-id}: the cookie parameter theme",
-        "Not carried over: GET /orders/{order-id}: the query parameter filter",
-        "Not carried over: Both: members that its contract does not name",
-        "Not carried over: PUT /orders/{order-id}: callbacks",
-        "Not carried over: GET /free: it has no answer of success",
-        "Not carried over: HEAD /orders/{order-id}",
-    ]
+LEFT = {
+    "mixed": [
+        "GET /orders/{order-id}: the cookie parameter theme",
+        "GET /orders/{order-id}: the query parameter filter",
+        "Both: members that its contract does not name",
+        "PUT /orders/{order-id}: callbacks",
+        "GET /free: it has no answer of success",
+        "HEAD /orders/{order-id}",
+    ],
+    "public": [
+        "GET /owners: the query parameter filter[tags]",
+        "POST /owners: its body as text/json",
+        "'DELETE /owners/{ids}': the 'cookie' parameter 'session' is not supported.",
+        "POST /lines: the query parameter all",
+        "Filter set: its list of values, which are no texts or numbers",
+        "Filter age: its type float, which JSON Schema does not know, is Any",
+        "Value: where it is in itself, it is Any",
+        "PATCH /lines: Two operations would be called read_lines: give one another operationId.",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_not_carried_over_is_listed(make: Callable[..., tuple[int, str]], shop: Owned, name: str) -> None:
+    _, printed = make(str(TEMPLATE / f"tests/contracts/{name}.json"), name)
+    head = "Not carried over: "
+    assert [line.removeprefix(head) for line in printed.splitlines() if line.startswith(head)] == LEFT[name]
+    # An address of the next page is no cursor, which could be sent.
+    assert "def each_" not in (shop.package / f"clients/{name}/__init__.py").read_text()
 
 
 def test_settings_and_the_list(make: Callable[..., tuple[int, str]], shop: Owned) -> None:
@@ -219,15 +244,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         answering({"$ref": "#/components/schemas/X"}, X={"$ref": "#/components/schemas/X"}),
         "refers to itself",
     ),
-    "a list of itself": (
-        answering({"$ref": "#/components/schemas/X"}, X={"type": "array", "items": {"$ref": "#/components/schemas/X"}}),
-        "The schema '#/components/schemas/X' is made of itself",
-    ),
     "all of itself": (
         answering({"$ref": "#/components/schemas/X"}, X={"allOf": [{"$ref": "#/components/schemas/X"}]}),
         "nests without an end",
     ),
-    "a type that is none": (answering({"type": "file"}), "has the type 'file'"),
     "a form of a text": (contract(requestBody=FORM), "a form has to be an object with properties"),
     "a media type with a header in it": (contract(requestBody=ODD_BODY), "is no media type"),
     "a header with a line break": (
@@ -244,10 +264,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "a parameter that is not declared": ({**contract(), "paths": {"/a/{b}": PAGES}}, "'{b}', which is not declared"),
     "a path without a slash": ({**contract(), "paths": {"a": PAGES}}, "is not a path"),
-    "one name for two": (
-        {**contract(), "paths": {"/a": {"get": {**PAGES["get"], "operationId": "x"}}, "/b": {"get": {**PAGES["get"], "operationId": "X"}}}},
-        "Two operations would be called x",
-    ),
     "half a character": (answering({"type": "object", "properties": {"\ud800": {}}}), "surrogates not allowed"),
     "a member that msgspec does not take": (
         answering({"type": "object", "properties": {'a"b': {}}, "required": ['a"b']}),

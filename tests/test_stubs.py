@@ -141,8 +141,33 @@ def test_names_that_are_the_same() -> None:
 
 
 def test_names_of_schemas() -> None:
-    with pytest.raises(click.ClickException, match="The schema line needs a name as classes have, such as Line"):
-        stubs.check_names("from .schemas import Other, line\n", "class Other:\n\nclass Line:\n")
+    """They become those of classes; what the generator makes no class of is written in the place of its name."""
+    schemas = {"a.b-c": {"type": "object"}, "line": {"type": "array", "items": {"$ref": "#/components/schemas/a.b-c"}}}
+    schemas["Line"] = {"type": "string", "pattern": r"\p{L}"}
+    path = {"get": {"responses": {"200": {"content": {"*/*": {"schema": {"$ref": "#/components/schemas/line"}}}}}}}
+    left: list[str] = []
+    told = stubs.named({"paths": {"/a": path}, "components": {"schemas": schemas}}, left)
+    assert told["components"]["schemas"] == {
+        "ABC": {"type": "object"},
+        "Line2": {"type": "array", "items": {"$ref": "#/components/schemas/ABC"}},
+        "Line": {"type": "string"},
+    }
+    assert left == [r"the pattern \p{L}, which is none of Python"]
+    text = stubs.views(told, "shop")
+    assert "-> Line2:" in text
+    assert stubs.undefined(text, "class ABC:\n\nclass Line:\n") == {"Line2"}
+    assert "-> list[ABC]:" in stubs.views(stubs.inlined(told, {"Line2"}), "shop")
+
+
+def test_alternatives_that_are_alike() -> None:
+    cat, dog = ({"type": "object", "properties": {name: {}}} for name in ("cat", "dog"))
+    told = {"discriminator": {"propertyName": "a"}, "oneOf": [cat, dog]}
+    for schema, tagged, kept in (({"oneOf": [cat, dog]}, True, False), (told, True, True), (told, False, False)):
+        made = stubs.named({"paths": {}, "components": {"schemas": {"A": schema}}}, [], tagged)
+        assert ("oneOf" in made["components"]["schemas"]["A"]) == kept
+    bare, tags = "class A(Struct): ...\n", "class B(Struct, tag='b'): ...\nclass C(Struct, tag='c'): ...\n"
+    assert stubs.untold(bare + tags + "x: A | B | None")
+    assert not stubs.untold(bare + tags + "x: A | None\ny: B | C")
 
 
 def test_lists_of_values_in_place() -> None:
@@ -177,17 +202,42 @@ def test_types(schema: Any, kind: str) -> None:
     assert stubs.python_type(schema) == kind
 
 
-@pytest.mark.parametrize(
-    ("name", "body"), [("order-id", {"application/json": {"schema": {}}}), ("order", {"text/plain": {}})]
-)
-def test_what_cannot_be_a_view(name: str, body: Any) -> None:
-    operation = {
-        "parameters": [{"name": name, "in": "path", "schema": {}}],
-        "requestBody": {"content": body},
-        "responses": {},
-    }
-    with pytest.raises(click.ClickException):
-        stubs.views({"info": {}, "paths": {"/orders/{" + name + "}": {"post": operation}}}, "shop")
+def test_contracts_of_other_styles() -> None:
+    """Parameters that are no names, headers, cookies and forms; bodies that nobody decodes are told."""
+    parameters = [
+        {"name": "order-id", "in": "path", "required": True, "schema": {"type": "integer"}},
+        {"name": "X-Tenant", "in": "header", "schema": {"type": "string"}},
+        {"name": "Accept", "in": "header", "schema": {"type": "string"}},
+        {"name": "session", "in": "cookie", "schema": {"type": "string"}},
+        {"name": "max", "in": "query", "schema": {"type": "integer", "default": "9"}},
+        {"name": "Max", "in": "query", "required": True, "schema": {}},
+    ]
+    form = {"properties": {"file": {"type": "string", "format": "binary"}, "name": {}}, "required": ["name"]}
+    content = {"application/json; charset=utf-8": {"schema": {"type": "string"}}}
+    item = {
+        "post": {
+            "operationId": "list",
+            "parameters": parameters,
+            "requestBody": {"content": {"multipart/form-data": {"schema": form}}},
+            "responses": {"200": {"content": content}},
+        },
+        "put": {"operationId": "2", "requestBody": {"content": {"text/csv": {}}}, "responses": {"200": {"content": {"a/b": {}}}}},
+    }  # fmt: skip
+    left: list[str] = []
+    text = stubs.views({"info": {}, "paths": {"/orders/{order-id}/{class}": item, "x-a": ""}}, "shop", left)
+    compile(text, "shop.py", "exec")
+    for line in (
+        '@bp.post("/orders/<int:order_id>/<class_>")',
+        "def list_(order_id: int, class_: str, query: ListQuery, headers: ListHeaders, cookies: ListCookies, form: ListForm) -> str:",
+        "class ListQuery(Input):\n    max2: Any = field(name='Max')\n    max: int | UnsetType = UNSET",
+        "class ListHeaders(Input):\n    x_tenant: str | UnsetType = field(name='X-Tenant', default=UNSET)",
+        "class ListForm(Input):\n    name: Any\n    file: FileStorage | UnsetType = UNSET",
+        "def _2(order_id: str, class_: str) -> None:",
+        "from werkzeug.datastructures import FileStorage",
+    ):
+        assert f"{line}\n" in text
+    where = "PUT /orders/{order-id}/{class}: its"
+    assert left == [f"{where} body as text/csv, which request.get_data() reads", f"{where} answer as a/b"]
 
 
 @pytest.fixture

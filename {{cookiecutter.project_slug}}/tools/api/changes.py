@@ -15,7 +15,7 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ BOUNDS = {
 #: Keywords that are only compared as they stand.
 EXACT = [
     *("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then"),
-    *("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas"),
+    *("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas", "contentSchema"),
 ]
 #: Keywords that say nothing of a value.
 NOTES = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "discriminator"}
@@ -86,17 +86,17 @@ class Comparison:
         self.most = self.left = MOST
 
     def paths(self) -> Found:
-        yield from _servers("", self.old, self.new)
+        yield from _servers("", (self.old,), (self.new,))
         # No client sends what a parameter of the path is called.
         known = {_nameless(path): path for path in self.new["paths"]}
-        for path in self.old["paths"]:
+        for path in [path for path in self.old["paths"] if not path.startswith("x-")]:
             name = path if path in self.new["paths"] else known.get(_nameless(path))
             if name is None:
                 yield f"{path}: the path is removed"
                 continue
             pairs = ((self.old, path), (self.new, name))
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
-            yield from _servers(f"{path}, ", *items)
+            yield from _servers(f"{path}, ", *zip(items, (self.old, self.new), strict=True))
             for method in METHODS:
                 where = f"{method.upper()} {path}"
                 if method in items[0] and method not in items[1]:
@@ -110,6 +110,8 @@ class Comparison:
         self.left = self.most
         try:
             yield from self.parameters(where, *parameters)
+            levels = (old[method], old, self.old), (new[method], new, self.new)
+            yield from _servers(f"{where}, ", *levels)
             yield from self.operation(where, old[method], new[method])
             yield from self.schemas()
         except (RecursionError, TooMuchError) as error:
@@ -133,7 +135,6 @@ class Comparison:
     def operation(self, where: str, old: Document, new: Document) -> Found:
         if old.get("operationId") != new.get("operationId"):
             yield f"{where}: the operation is called {new.get('operationId')}, and was {old.get('operationId')}"
-        yield from _servers(f"{where}, ", old, new)
         yield from self.bodies(
             where, resolve(self.old, old.get("requestBody")), resolve(self.new, new.get("requestBody"))
         )
@@ -175,12 +176,33 @@ class Comparison:
                 continue
             if new[key].get("required") and not parameter.get("required"):
                 yield f"{at}: it is required now"
-            if _style(parameter) != _style(new[key]):
+            if parameter.get("allowReserved") and not new[key].get("allowReserved"):
+                yield f"{at}: reserved signs have to be encoded now"
+            if parameter.get("allowEmptyValue") and not new[key].get("allowEmptyValue"):
+                yield f"{at}: it may not be empty now"
+            if self._style(self.old, key[0], parameter) != self._style(self.new, key[0], new[key]):
                 yield f"{at}: it is written otherwise now"
+            if not parameter.get("required"):
+                yield from self._default(at, _schema(parameter), _schema(new[key]))
             yield from self.values(at, _schema(parameter), _schema(new[key]), sent=True)
         for key, parameter in new.items():
             if key not in old and parameter.get("required"):
                 yield f"{where}, {key[0]} parameter {key[1]}: it is new and required"
+
+    def _style(self, document: Document, place: str, told: Document) -> tuple[Any, ...]:
+        """How a value is written: https://spec.openapis.org/oas/v3.1.1#style-values"""
+        style = told.get("style", "form" if place in ("query", "cookie") else "simple")
+        kinds = {choice.kind for choice in islice(self._choices(document, _schema(told)), MANY)}
+        # What is neither a list nor an object is written as it is.
+        matters = kinds & {"object", "any", *([] if style == "simple" else ["array"])} and style != "deepObject"
+        explode = bool(matters) and told.get("explode", style == "form")
+        return style, explode, *map(_media, told.get("content", ()))
+
+    def _default(self, at: str, old: Any, new: Any) -> Found:
+        """What stands for a value that a client leaves out may not change."""
+        before, after = (self._flat(*each).get("default") for each in ((self.old, old), (self.new, new)))
+        if before is not None and before != after:
+            yield f"{at}: without it, {'nothing' if after is None else after!r} is taken, and was {before!r}"
 
     def bodies(self, where: str, old: Document, new: Document) -> Found:
         at = f"{where}, request body"
@@ -189,22 +211,23 @@ class Comparison:
         yield from self.contents(at, old, new, sent=True)
 
     def responses(self, where: str, old: Document, new: Document) -> Found:
-        """A range, such as 4XX, may become some of its statuses. A success that is new is none that clients know."""
+        """A range, such as 4XX, or the default may become some of its statuses, and these may become it.
+
+        Of successes, these may not: clients know no other one than the contract says.
+        """
+        added = new.keys() - old.keys()
         for status, response in old.items():
             at = f"{where}, response {status}"
-            inside = new.keys() - old.keys() if status[1:] == "XX" else ()
-            same = [each for each in new if each == status or (each in inside and each[0] == status[0])]
-            if not same and not (status == "default" and new.keys() - old.keys()):
+            if near := _described(new, status, exact=status[0] == "2"):
+                yield from self.response(at, response, new[near])
+            elif not any(status == "default" or (status[1:] == "XX" and each[0] == status[0]) for each in added):
                 yield f"{at}: the response is removed"
-            for each in same:
-                yield from self.response(at, response, new[each])
-        for status, response in new.items():
-            if status[0] == "2" and status not in old and "2XX" not in old:
-                at = f"{where}, response {status}"
-                if "default" in old:
-                    yield from self.response(at, old["default"], response)
-                else:
-                    yield f"{at}: it may be answered now"
+        for status in sorted(added):
+            at = f"{where}, response {status}"
+            if near := _described(old, status):
+                yield from self.response(at, old[near], new[status])
+            elif status[0] == "2":
+                yield f"{at}: it may be answered now"
 
     def response(self, at: str, old: Document, new: Document) -> Found:
         headers = [
@@ -218,6 +241,8 @@ class Comparison:
             other = headers[1][key][1]
             if header.get("required") and not other.get("required"):
                 yield f"{at}, header {name}: it may be absent now"
+            if self._style(self.old, "header", header) != self._style(self.new, "header", other):
+                yield f"{at}, header {name}: it is written otherwise now"
             yield from self.values(f"{at}, header {name}", _schema(header), _schema(other), sent=False)
         yield from self.contents(at, old, new, sent=False)
 
@@ -225,15 +250,28 @@ class Comparison:
         known = {_media(media): content for media, content in new.get("content", {}).items()}
         for media, content in old.get("content", {}).items():
             kind = _media(media)
-            ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*") if sent else (kind,)
-            other = next((known[each] for each in ranges if each in known), None)
-            if other is None:
+            others = [known[each] for each in known if _within(*((kind, each) if sent else (each, kind)))]
+            others = [known[kind]] if kind in known else others[:1] if sent else others
+            if not others:
                 yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
-                continue
-            yield from self.values(at, content.get("schema", {}), other.get("schema", {}), sent=sent)
-            for name, encoding in content.get("encoding", {}).items():
-                if name in other.get("encoding", {}) and other["encoding"][name] != encoding:
-                    yield f"{at}, {name}: it is written otherwise now"
+            for other in others:
+                # OpenAPI 3.1 says nothing of bytes that are the whole content.
+                if re.search(r"json|xml|form|text|yaml|\*", kind) or ("schema" in content and "schema" in other):
+                    yield from self.values(at, content.get("schema", {}), other.get("schema", {}), sent=sent)
+                yield from self._encodings(at, content, other, sent=sent)
+
+    def _encodings(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
+        """Compare how the members of a form are written."""
+        for name in dict.fromkeys([*old.get("encoding", ()), *new.get("encoding", ())]):
+            told = [content.get("encoding", {}).get(name, {}) for content in (old, new)]
+            styles = [(each.get("style", "form"), each.get("explode", True)) for each in told]
+            accepted = [_media(each) for each in told[sent].get("contentType", "*/*").split(",")]
+            document, form = (self.old, old) if sent else (self.new, new)
+            part = self._flat(document, form.get("schema", {})).get("properties", {}).get(name, {})
+            written = told[not sent].get("contentType") or _part_type(self._flat(document, part))
+            given = [_media(each) for each in written.split(",")]
+            if styles[0] != styles[1] or not all(any(_within(one, each) for each in accepted) for one in given):
+                yield f"{at}, {name}: it is written otherwise now"
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
         """Compare two schemas: of values that a client sends, or of values that it reads."""
@@ -277,7 +315,7 @@ class Comparison:
             beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
             for alternative in schema[word]:
                 reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
-                for each in [tags] if tags else _told(schema.get("discriminator") or {}, reference):
+                for each in [tags] if tags else self._told(document, schema.get("discriminator") or {}, reference):
                     both = {"allOf": [beside, alternative]}
                     for choice in self._choices(document, both, each, within | {id(schema[word])}):
                         yield choice._replace(name=reference.rpartition("/")[2] or choice.name)
@@ -290,6 +328,17 @@ class Comparison:
                 yield Choice(found | dict(tags), schema.get("title", ""), kind, schema)
             else:
                 yield Choice({}, "", kind, schema)
+
+    def _told(self, document: Document, discriminator: Document, reference: str) -> list[Document]:
+        """The values by which a discriminator tells an alternative from others: of its mapping, its own, or its name."""
+        member = discriminator.get("propertyName")
+        if not reference or member is None:
+            return [NOTHING]
+        name = reference.rpartition("/")[2]
+        values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
+        part = self._flat(document, {"$ref": reference}).get("properties", {}).get(member)
+        own = _enumeration(self._flat(document, part)) or ()
+        return [{member: value} for value in values or (own if len(own) == 1 else [name])]
 
     def _alike(self, one: Choice, near: list[Choice], *, sent: bool) -> list[Choice]:
         """Those that members tell to be the same, or that are written, called or fitting alike; without any, none."""
@@ -307,7 +356,9 @@ class Comparison:
         pairs = [(one.schema, each.schema) if sent else (each.schema, one.schema) for each in near]
         fitting = [next(self._same_kind("", one.kind, *pair, sent=sent), None) is None for pair in pairs]
         self.waiting, self.matching = waiting, False
-        return [each for each, fits in zip(near, fitting, strict=True) if fits]
+        found = [each for each, fits in zip(near, fitting, strict=True) if fits]
+        said = [[each.schema.get(word) for word in ("title", "description")] for each in (one, *found)]
+        return [each for each, words in zip(found, said[1:], strict=True) if words == said[0]] or found
 
     def _flat(self, document: Document, schema: Any) -> Document:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
@@ -338,8 +389,6 @@ class Comparison:
     def _same_kind(self, at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
         if old != new:
             yield from _bounds(at, kind, old, new, sent=sent)
-        if sent and old.get("default") is not None and old["default"] != new.get("default"):
-            yield f"{at}: without it, {new.get('default', 'nothing')!r} is taken, and was {old['default']!r}"
         if kind in ("object", "any"):
             yield from self._members(at, old, new, sent=sent)
         if kind in ("array", "any"):
@@ -361,6 +410,7 @@ class Comparison:
             for document, parts in ((self.old, olds), (self.new, news))
         ]
         before, after = (list(schema.get("required", ())) for schema in (old, new))
+        before = [name for name in before if name not in hidden[0]]
         for name, schema in olds.items():
             if name in hidden[0]:
                 continue
@@ -368,6 +418,8 @@ class Comparison:
             if name in news:
                 if name in hidden[1]:
                     yield f"{where}: it is {word} now"
+                if sent and name not in before:
+                    yield from self._default(where, schema, news[name])
                 yield from self.values(where, schema, news[name], sent=sent)
             else:
                 yield f"{where}: the property is removed"
@@ -380,19 +432,20 @@ class Comparison:
             yield from (
                 f"{at}, {name}: it may be absent now"
                 for name in before
-                if name not in after and name not in hidden[0] and (name in news or name not in olds)
+                if name not in after and (name in news or name not in olds)
             )
         extra = [schema.get("additionalProperties", schema.get("unevaluatedProperties", True)) for schema in (old, new)]
         if extra[1] is False and sent and extra[0] is not False:
             yield f"{at}: further properties are refused now"
         elif extra[0] not in (True, {}, False) or (sent and extra[0] is not False):
             yield from self.values(f"{at}.*", *extra, sent=sent)
+        if extra[0] not in (True, {}, False):  # What had no name of its own was one of these.
+            for name in [name for name in news if name not in olds and name not in hidden[1]]:
+                yield from self.values(f"{at}, {name}", extra[0], news[name], sent=sent)
         patterns = [schema.get("patternProperties", {}) for schema in (old, new)]
-        for pattern in patterns[0].keys() | patterns[1].keys():
-            if all(pattern in each for each in patterns):
-                yield from self.values(f"{at}.{pattern}", *(each[pattern] for each in patterns), sent=sent)
-            elif pattern in patterns[sent]:
-                yield f"{at}.{pattern}: it is {'a new rule' if sent else 'no rule now'}"
+        for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
+            both = (each.get(pattern, other) for each, other in zip(patterns, extra, strict=True))
+            yield from self.values(f"{at}.{pattern}", *both, sent=sent)
 
 
 def _bounds(at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
@@ -539,20 +592,14 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
     return found
 
 
-def _told(discriminator: Document, reference: str) -> list[Document]:
-    """The values by which a discriminator tells an alternative from others."""
-    if not reference or "propertyName" not in discriminator:
-        return [NOTHING]
-    name = reference.rpartition("/")[2]
-    values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
-    return [{discriminator["propertyName"]: value} for value in values or [name]]
-
-
-def _servers(where: str, old: Document, new: Document) -> Found:
+def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Found:
+    """Compare the servers of an operation, a path or a document, which else are those of what it is in."""
+    if not (old[0].get("servers") or new[0].get("servers")):
+        return
     urls = [
         [
             text
-            for server in told.get("servers", ())
+            for server in next((level["servers"] for level in levels if level.get("servers")), ())
             for text in (
                 server["url"].rstrip("/") or "/",
                 *(
@@ -562,7 +609,7 @@ def _servers(where: str, old: Document, new: Document) -> Found:
                 ),
             )
         ]
-        for told in (old, new)
+        for levels in (old, new)
     ]
     yield from (f"{where}{url}: the server is removed" for url in sorted(set(urls[0]) - set(urls[1])))
 
@@ -572,6 +619,12 @@ def _statuses(document: Document, operation: Document) -> dict[str, Document]:
         status if status == "default" else status.upper(): resolve(document, response)
         for status, response in operation.get("responses", {}).items()
     }
+
+
+def _described(responses: Document, status: str, *, exact: bool = False) -> str:
+    """Which response of a contract a status is: its own, that of its range, or the default."""
+    ranges = () if exact else (f"{status[0]}XX", "default")
+    return next((each for each in (status, *ranges) if each in responses), "")
 
 
 def _nameless(path: str) -> str:
@@ -594,11 +647,16 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
     return found
 
 
-def _style(parameter: Document) -> tuple[Any, ...]:
-    """How lists and objects are written: https://spec.openapis.org/oas/v3.1.1#style-values"""
-    style = parameter.get("style", "form" if parameter["in"] in ("query", "cookie") else "simple")
-    more = parameter.get("explode", style == "form"), parameter.get("allowReserved", False)
-    return style, *more, *map(_media, parameter.get("content", ()))
+def _within(media: str, wider: str) -> bool:
+    """Whether a media type is another one, or of its range."""
+    return wider in (media, f"{media.partition('/')[0]}/*", "*/*")
+
+
+def _part_type(schema: Document) -> str:
+    """The media type of a member of a form, if nothing else is said."""
+    if schema.get("format") == "binary":
+        return "application/octet-stream"
+    return str(schema.get("contentMediaType", "application/json" if "object" in _kinds(schema) else "text/plain"))
 
 
 def _schema(parameter: Document) -> Any:
@@ -715,7 +773,7 @@ def main(old: str, new: str) -> None:
         sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}")
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
     for change in found:  # A line each, whatever is written in contracts.
         signs = (sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in change)
