@@ -54,8 +54,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     with TemporaryDirectory() as folder:
         command = [BIN / "uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
         subprocess.run([*command, *requirements()], check=True)
-    # Some packages bring templates of modules, which are none.
-    subprocess.run([sys.executable, "-m", "compileall", "-qq", "-j0", cache / "archive-v0"], check=False)
+    # Beside programs, uv takes no other folder. Some packages bring templates of modules, which are none.
+    compiling = [sys.executable, "-m", "compileall", "-qq", "-j0", "-x", r"\.data/", cache / "archive-v0"]
+    subprocess.run(compiling, check=False)
     kept.write_text(wanted)
 
 

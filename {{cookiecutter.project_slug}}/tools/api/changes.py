@@ -82,6 +82,9 @@ class Comparison:
         self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
+        #: Whether what a reference refers to is equal in both; and what that refers to.
+        self.same: dict[str, bool] = {}
+        self.referred: dict[str, set[str]] = {}
         #: How many schemas may be looked at for an operation, and still for the one at hand.
         self.most = self.left = MOST
 
@@ -101,7 +104,7 @@ class Comparison:
                 where = f"{method.upper()} {path}"
                 if method in items[0] and method not in items[1]:
                     yield f"{where}: the operation is removed"
-                elif method in items[0]:
+                elif method in items[0] and not (path == name and self._equal(*items, method)):
                     parameters = map(self._parameters, pairs, items, [method] * 2)
                     yield from self.bounded(where, method, parameters, *items)
 
@@ -118,14 +121,32 @@ class Comparison:
             self.waiting, self.matching = deque(), False
             if isinstance(error, TooMuchError):
                 self.most = max(self.most // 2, LEAST)
-            if not self._equal(old, new, method):
-                yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
+            yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
 
     def _equal(self, old: Document, new: Document, method: str) -> bool:
-        """Whether nothing changed of what an operation is made of."""
-        return all(old.get(word) == new.get(word) for word in ("parameters", method)) and all(
-            self.old.get(word) == self.new.get(word) for word in ("components", "security")
-        )
+        """Whether nothing changed of what an operation is made of, and of what that refers to."""
+        if any(old.get(word) != new.get(word) for word in ("parameters", "servers", method)):
+            return False
+        seen, waiting = set[str](), {*self._references("", [old.get("parameters"), old[method]])}
+        while waiting:
+            seen |= waiting
+            if not all(map(self._same, waiting)):
+                return False
+            waiting = {each for name in waiting for each in self._references(name, {"$ref": name})} - seen
+        return _shared(self.old) == _shared(self.new)
+
+    def _same(self, reference: str) -> bool:
+        if reference not in self.same:
+            old, new = (resolve(document, {"$ref": reference}) for document in (self.old, self.new))
+            self.same[reference] = old == new
+        return self.same[reference]
+
+    def _references(self, name: str, value: Any) -> set[str]:
+        """What a value refers to; that of a reference, which has a name, is kept."""
+        if not name or name not in self.referred:
+            told = json.dumps(resolve(self.old, value), ensure_ascii=False)
+            self.referred[name] = {json.loads(each) for each in re.findall(r'"\$ref": ("(?:[^"\\]|\\.)*")', told)}
+        return self.referred[name]
 
     def _look(self, count: int) -> None:
         self.left -= count
@@ -590,6 +611,15 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
             joined.pop("const", None)
             found = [*others, *([Choice({}, "", kind, joined)] if values else [])]
     return found
+
+
+def _shared(document: Document) -> list[Any]:
+    """What operations are made of and do not refer to."""
+    return [
+        document.get("servers"),
+        document.get("security"),
+        (document.get("components") or {}).get("securitySchemes"),
+    ]
 
 
 def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Found:
