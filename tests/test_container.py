@@ -1,7 +1,7 @@
 """The container image, really built and run; the Compose file, as Compose reads it; the bill of materials.
 
-No engine runs here: buildah builds, and the kernel's namespaces are what containers are made of anyway.
-What needs one is checked up to there: the containers of Compose are not started, and databases are this machine's.
+No engine runs here: buildah builds, and the kernel's namespaces are what containers are made of anyway. Databases are
+this machine's. That Compose starts what is in these files is seen in test_fleet.py, with an engine.
 """
 
 import json
@@ -31,6 +31,7 @@ from containers import (
     missing_programs,
 )
 from databases import missing, private
+from engine import missing_parts
 from manifest import QUESTIONS
 from matrix import some
 from running import BIN, clean_environment, free_port, required_names, required_settings, run
@@ -379,4 +380,4 @@ def test_the_bill_of_materials(bake: Callable[..., Service]) -> None:
 def test_ci_installs_what_images_are_built_with() -> None:
     """So that a skip for want of a tool is one on other machines only."""
     if os.environ.get("CI"):
-        assert not missing_programs()
+        assert not [*missing_programs(), *missing_parts()]

@@ -20,9 +20,13 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from conftest import TEMPLATE, Service
+from containers import missing_programs
+from databases import missing
+from engine import engine, missing_parts
 from receivers import listening_in
 from running import free_port, until
 from servers.processes import born
+from test_pythons import interpreter
 from updates import BIN, ENVIRONMENT, commit, copy_template, public_answers, run
 
 FLEET = """
@@ -359,6 +363,61 @@ def test_one_compose_file(standing: Standing) -> None:
         }
     ports = {model["services"][name]["ports"][0]["published"] for name in alone}
     assert ports == {str(standing.port + 1), str(standing.port + 2)}
+
+
+STARTED = """
+[answers]
+container = true
+python_version = "VERSION"
+
+[services.orders]
+answers = { api = true, example = true, sql = "sqlite" }
+
+[services.front]
+calls = ["orders"]
+"""
+
+
+@pytest.mark.slow
+def test_the_one_compose_file_starts(tmp_path: Path) -> None:
+    """By the commands that stand in it: healthy containers, that find each other, and keep what they were given."""
+    if packages := [*missing_programs(), *missing_parts()]:
+        missing("what containers are run with", f"apt-get install {' '.join(packages)}")
+    python = next(version for version in ("3.13", "3.12", "3.11") if interpreter(version))
+    (tmp_path / "fleet.toml").write_text(STARTED.replace("VERSION", python))
+    run(sys.executable, TEMPLATE / "fleet.py", "sync", cwd=tmp_path, CI="true")
+    use_a_client(tmp_path)
+    made, started = re.findall("^# ((?:for|docker) .*)", (tmp_path / "compose.yaml").read_text(), re.MULTILINE)
+    with engine(python) as docker:
+
+        def call(command: str) -> str:
+            return run("timeout", "180", "sh", "-ec", command, cwd=tmp_path, **docker.environment).stdout
+
+        call(made)
+        call(started)
+        assert json.loads(docker.ask("http://127.0.0.1:8002/tour")) == {"fahrenheit": 68}
+        docker.ask("http://127.0.0.1:8001/api/v1/notes", '{"title": "kept"}')
+        # Each has a key of its own, and by the names of its own containers it finds no other service's.
+        code = "import os, urllib.request as r; print(os.environ['SECRET_KEY'], r.urlopen('http://web:8000').read().decode())"
+        keys, names = zip(
+            *(call(f'docker compose exec -T {name} python -c "{code}"').split() for name in ("orders", "front")),
+            strict=True,
+        )
+        assert [json.loads(name) for name in names] == [{"service": "orders"}, {"service": "front"}]
+        assert keys[0] != keys[1]
+        call("docker compose down")
+        assert call("docker ps --all --quiet") == ""
+
+        # It is there again, and beside it a second one, and one of the services alone, which share nothing with it.
+        call(started)
+        second = "ENVIRONMENT=staging ORDERS_PORT=8101 FRONT_PORT=8102"
+        call(f"{made.replace('.env.production image', '.env.staging')}; {second} {started}")
+        call("make -C orders up PORT=8201")
+        assert json.loads(docker.ask("http://127.0.0.1:8102/tour")) == {"fahrenheit": 68}
+        kept = ["kept" in docker.ask(f"http://127.0.0.1:{port}/api/v1/notes") for port in (8001, 8101, 8201)]
+        assert kept == [True, False, False]
+        call(f"make -C orders down; docker compose down; {second} docker compose down")
+        assert call("docker ps --all --quiet") == ""
 
 
 def test_the_catalogue(standing: Standing) -> None:
