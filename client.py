@@ -162,10 +162,13 @@ class Client:
         refused = Refusal("The contract has no operation.")
         for path, verb, operation in operations(contract):
             before = self.classes.copy(), self.known.copy(), [*self.left_out], [*self.answered], self.secret
+            tags = [(made, made.tag) for made in self.classes.values()]
             try:
                 self.operation(path, verb, operation)
             except click.ClickException as refusal:
                 self.classes, self.known, self.left_out, self.answered, self.secret = before
+                for made, tag in tags:
+                    made.tag = tag
                 refused, self.sending, self.form = Refusal(refusal.message), False, False
                 self.leave(refusal.message if path in refusal.message else f"{verb.upper()} {path}: {refusal.message}")
         for path, linked in contract["paths"].items():
@@ -235,8 +238,10 @@ class Client:
         told = self.flat(resolve(self.contract, told["items"])) if isinstance(told.get("items"), Mapping) else told
         return told.get("format") == "binary" or ("contentMediaType" in told and "contentEncoding" not in told)
 
-    def flat(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A schema with the schemas of its ``allOf`` in it."""
+    def flat(self, schema: Any) -> Mapping[str, Any]:
+        """A schema with the schemas of its ``allOf`` in it; of ``true`` and ``false``, nothing."""
+        if not isinstance(schema, Mapping):
+            return {}
         if not schema.get("allOf"):
             return schema
         merged = {word: value for word, value in schema.items() if word != "allOf"}
@@ -445,8 +450,9 @@ class Client:
             if key in seen or (key[0] == "header" and key[1].lower() in ("accept", "authorization", "content-type")):
                 continue
             seen.add(key)
+            count = len(arguments)
             self.parameter(at, given, parameter, arguments, sent)
-            if key[0] == "query" and key[1] in CURSORS:
+            if key[0] == "query" and key[1] in CURSORS and len(arguments) > count:
                 cursor = list(arguments)[-1]
         route, names = "", []
         for part in re.split(r"(\{[^{}]*\})", shown):

@@ -84,8 +84,9 @@ def write(contract: Mapping[str, Any], folder: Path) -> list[str]:
             schemas = schemas_of(told, (made / "schemas.py").read_text())
             (made / "schemas.py").write_text(schemas)
             check_code(schemas)
-            if missing := undefined(text, schemas):
-                text = views(inlined(told, missing), folder.name)
+            while missing := undefined(text, schemas):
+                told = inlined(told, missing)
+                text = views(told, folder.name)
             if not untold(schemas):
                 break
         (made / "__init__.py").write_text(text)
@@ -249,7 +250,9 @@ def _alike(contract: Mapping[str, Any], schema: Mapping[str, Any], alternatives:
     """Whether msgspec cannot tell alternatives apart: several are objects, or lists, or lists of texts."""
     kinds = []
     for alternative in alternatives:
-        told = resolve(contract, alternative)
+        told = alternative if isinstance(alternative, bool) else resolve(contract, alternative)
+        if isinstance(told, bool):
+            continue
         kind = told.get("type") or ("object" if told.keys() & {"properties", "allOf"} else None)
         kinds.append(kind if kind in ("object", "array") else "enum" if "enum" in told else None)
     return not (tagged and "discriminator" in schema) and any(kind and kinds.count(kind) > 1 for kind in kinds)
@@ -330,7 +333,9 @@ def _view(
     """The name of a view, and its text."""
     given, at = operation.get("operationId", f"{method} {path}"), f"{method.upper()} {path}"
     name = identifier(given)
-    parameters = [resolve(contract, parameter) for parameter in operation["parameters"]]
+    given_parameters = (resolve(contract, parameter) for parameter in operation["parameters"])
+    # One of the operation replaces that of the path.
+    parameters = [*{(parameter["in"], parameter["name"]): parameter for parameter in given_parameters}.values()]
     arguments: dict[str, str] = {}
     fields: dict[str, list[str]] = {place: [] for place in PLACES}
     declared = {parameter["name"]: parameter for parameter in parameters if parameter["in"] == "path"}
@@ -356,7 +361,8 @@ def _view(
         schema = resolve(contract, form.get("schema"))
         for member, inner in schema.get("properties", {}).items():
             required = member in schema.get("required", ())
-            _field(fields["form"], member, python_type(inner, files=True), inner, required=required)
+            told = inner if isinstance(inner, Mapping) else {}
+            _field(fields["form"], member, python_type(inner, files=True), told, required=required)
     elif body is None and media:
         left.append(f"{at}: its body as {', '.join(media)}, which request.get_data() reads")
     classes = ""
@@ -404,7 +410,8 @@ def {name}({", ".join(f"{argument}: {kind}" for argument, kind in arguments.item
 
 def _described(parameter: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a parameter, with its description."""
-    return {"description": parameter.get("description", ""), **parameter.get("schema", {})}
+    schema = parameter.get("schema", {})
+    return {"description": parameter.get("description", ""), **(schema if isinstance(schema, Mapping) else {})}
 
 
 def _field(lines: list[str], name: str, kind: str, schema: Mapping[str, Any], *, required: bool) -> None:

@@ -157,13 +157,18 @@ def need_wrk() -> None:
 
 def main() -> None:
     need_wrk()
+    found = RESULTS / "bytecodes.json"
+    free = json.loads(found.read_text()).get("free") if found.exists() else None
+    if free is None:
+        sys.exit(
+            "What an option adds to a request is not known: make bench SCRIPTS='bench/bytecodes.py bench/serving.py'"
+        )
     with ExitStack() as stack:
         database = stack.enter_context(postgresql())
         servers = start_bare(stack)
         servers["minimal"] = start_service(stack, "minimal", database, answers_of("minimal"))
         servers["api"] = start_service(stack, "api", database, answers_of("api"))
         options = additions("api")
-        free = json.loads((RESULTS / "bytecodes.json").read_text())["free"]
         with_options = {
             f"api with {label}": start_service(stack, f"api with {label}", database, options[name], **configured)
             for label, name, configured in variants(options, stack.enter_context(receiver()))

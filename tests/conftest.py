@@ -47,13 +47,15 @@ if os.environ.get("CI"):
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Fill uv's cache with what services install, and with its bytecode, before the first worker starts."""
     cache = Path(os.environ["UV_CACHE_DIR"])
-    wanted, kept = "\n".join([*requirements(), os.environ["UV_EXCLUDE_NEWER"]]), cache / "compiled.txt"
-    few = "not slow" in session.config.option.markexpr
+    wanted, kept, option = "\n".join(requirements()), cache / "compiled.txt", session.config.option
+    # Tests without workers are few, and so are fast ones that make an environment.
+    few = option.collectonly or "not slow" in option.markexpr or option.dist == "no"
     if few or hasattr(session.config, "workerinput") or (kept.exists() and kept.read_text() == wanted):
         return
     with TemporaryDirectory() as folder:
         command = [BIN / "uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
-        subprocess.run([*command, *requirements()], check=True)
+        if subprocess.run([*command, *requirements()], check=False).returncode:
+            return  # The tests that need it will say so.
     # Beside programs, uv takes no other folder. Some packages bring templates of modules, which are none.
     compiling = [sys.executable, "-m", "compileall", "-qq", "-j0", "-x", r"\.data/", cache / "archive-v0"]
     subprocess.run(compiling, check=False)

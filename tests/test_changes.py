@@ -266,6 +266,9 @@ def test_what_breaks_is_named(edit: Edit, named: str) -> None:
         put(GET + "parameters/0/style", "form"),
         put(GET + "parameters/0/explode", True),
         put(GET + "parameters/0/explode", False),
+        put(GET + "parameters/0/schema", {"anyOf": [{"type": "integer"}, TAGS]}),
+        put(ENCODING + "/list", {"contentType": "text/plain"}),
+        put(POST + "requestBody/content", {"*/*": {"schema": TAGS}, "application/*": ref("In"), "multipart/*": FORM}),
         put(GET + "parameters/2/schema/default", 2),
         put("paths/~things/servers", [{"url": "https://b.example.com"}, {"url": "https://things.example.com/"}]),
         put("paths/x-a", "an extension"),
@@ -323,6 +326,49 @@ def many(size: int, edit: Edit = lambda contract: None) -> Any:
     contract["paths"] = {"/s": {"post": {"requestBody": {"content": {"application/json": ref("S0")}}, "responses": {}}}}
     edit(contract)
     return contract
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ({"A": {"$ref": "#/components/schemas/B", "maxLength": 9}}, {"maxLength": 20}, "maxLength is"),
+        (
+            {"B": {"$ref": "#/components/schemas/C"}, "C": {"type": "string"}},
+            {"C": {"type": "integer"}},
+            "it may be integer now",
+        ),
+        (
+            {"A": {"properties": {"c": {"$ref": "#/components/schemas/B"}}}},
+            {"B": {"type": "integer"}},
+            "it may be integer now",
+        ),
+        ({"A": {"const": 1}}, {"A": {"const": True}}, "it may be boolean now"),
+        ({"A": {"type": "string"}}, {"A": {"type": "string", "example": {"$ref": "no/reference"}}}, ""),
+    ],
+)
+def test_an_operation_that_is_as_before_is_compared_by_what_it_refers_to(
+    old: dict[str, Any], new: dict[str, Any], named: str
+) -> None:
+    answer = {"content": {"application/json": ref("A")}}
+    example = {"content": {"application/json": {"schema": {}, "example": {"$ref": "https://example.com"}}}}
+    path = {"get": {"responses": {"200": {"description": "", **answer}, "400": {"description": "", **example}}}}
+    schemas = {"A": {"$ref": "#/components/schemas/B"}, "B": {"type": "string"}} | old
+    later = schemas | (new if new.keys() <= {"A", "B", "C"} else {"A": {**schemas["A"], **new}})
+    contracts = [
+        {"openapi": "3.1.0", "info": {"title": title}, "paths": {"/a": path}, "components": {"schemas": told}}
+        for title, told in (("old", schemas), ("new", later))
+    ]
+    found = list(breaking(*contracts))
+    assert [line for line in found if named in line] == found
+    assert bool(found) == bool(named)
+
+
+def test_a_security_scheme_that_is_referred_to() -> None:
+    old = {"openapi": "3.1.0", "info": {}, "security": [{"a": []}], "paths": {"/a": {"get": {"responses": {}}}}}
+    old["components"] = {"securitySchemes": {"a": {"$ref": "#/components/x"}}, "x": {"type": "http", "scheme": "basic"}}
+    new = copy.deepcopy(old)
+    new["components"]["x"]["scheme"] = "bearer"
+    assert list(breaking(old, new)) == ["GET /a: a is required to be allowed"]
 
 
 def test_each_pair_of_schemas_is_named_once() -> None:

@@ -170,6 +170,29 @@ def test_what_is_not_carried_over_is_listed(make: Callable[..., tuple[int, str]]
     assert "def each_" not in (shop.package / f"clients/{name}/__init__.py").read_text()
 
 
+def test_what_is_left_out_changes_nothing_else(client: ModuleType) -> None:
+    """Neither a refused operation nor its tags, a cursor that is not sent, nor a schema that is only true."""
+    schemas = {name: {"type": "object", "properties": {"k": {"type": "string"}}} for name in ("Cat", "Dog")}
+    dog = {"$ref": "#/components/schemas/Dog"}
+    pets = {"oneOf": [{"$ref": "#/components/schemas/Cat"}, dog], "discriminator": {"propertyName": "k"}}
+    cursor = {"name": "cursor", "in": "query", "content": {"application/json": {"schema": True}}}
+    true = {"name": "q", "in": "query", "schema": True}
+
+    def content(schema: Any, kind: str = "application/json") -> dict[str, Any]:
+        return {"content": {kind: {"schema": schema}}}
+
+    contract = {"openapi": "3.1.0", "components": {"schemas": schemas}}
+    contract["paths"] = {
+        "/a": {"get": {"operationId": "a", "parameters": [cursor], "responses": {"200": content(dog)}}},
+        "/b": {"post": {"operationId": "b", "requestBody": content(pets), "responses": {"200": content({}, "a b")}}},
+        "/c": {"put": {"operationId": "c", "parameters": [true], "requestBody": content(True), "responses": {"200": content(True)}}},
+    }  # fmt: skip
+    made = client.Client(contract, "pets")
+    assert list(made.methods) == ["a", "c"]
+    assert made.classes["Dog"].tag is None
+    assert [line for line in made.left_out if "cursor" in line or "/b" in line] == made.left_out[:2]
+
+
 def test_settings_and_the_list(make: Callable[..., tuple[int, str]], shop: Owned) -> None:
     make(str(TEMPLATE / "tests/contracts/secured.json"), "orders")
     make(str(TEMPLATE / "tests/contracts/old.json"), "people")

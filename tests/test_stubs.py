@@ -210,11 +210,12 @@ def test_contracts_of_other_styles() -> None:
         {"name": "Accept", "in": "header", "schema": {"type": "string"}},
         {"name": "session", "in": "cookie", "schema": {"type": "string"}},
         {"name": "max", "in": "query", "schema": {"type": "integer", "default": "9"}},
-        {"name": "Max", "in": "query", "required": True, "schema": {}},
+        {"name": "Max", "in": "query", "required": True, "schema": True},
     ]
-    form = {"properties": {"file": {"type": "string", "format": "binary"}, "name": {}}, "required": ["name"]}
+    form = {"properties": {"file": {"type": "string", "format": "binary"}, "name": True}, "required": ["name"]}
     content = {"application/json; charset=utf-8": {"schema": {"type": "string"}}}
     item = {
+        "parameters": [{"name": "Max", "in": "query", "schema": {"type": "string"}}],
         "post": {
             "operationId": "list",
             "parameters": parameters,
@@ -229,10 +230,11 @@ def test_contracts_of_other_styles() -> None:
     for line in (
         '@bp.post("/orders/<int:order_id>/<class_>")',
         "def list_(order_id: int, class_: str, query: ListQuery, headers: ListHeaders, cookies: ListCookies, form: ListForm) -> str:",
-        "class ListQuery(Input):\n    max2: Any = field(name='Max')\n    max: int | UnsetType = UNSET",
+        "class ListQuery(Input):\n    max: Any = field(name='Max')\n    max2: int | UnsetType = field(name='max', default=UNSET)",
         "class ListHeaders(Input):\n    x_tenant: str | UnsetType = field(name='X-Tenant', default=UNSET)",
         "class ListForm(Input):\n    name: Any\n    file: FileStorage | UnsetType = UNSET",
-        "def _2(order_id: str, class_: str) -> None:",
+        "class Type2Query(Input):\n    max: str | UnsetType = field(name='Max', default=UNSET)",
+        "def _2(order_id: str, class_: str, query: Type2Query) -> None:",
         "from werkzeug.datastructures import FileStorage",
     ):
         assert f"{line}\n" in text

@@ -82,9 +82,8 @@ class Comparison:
         self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
-        #: Whether what a reference refers to is equal in both; and what that refers to.
-        self.same: dict[str, bool] = {}
-        self.referred: dict[str, set[str]] = {}
+        #: Of references that refer to the same in both, what that refers to; of others, None.
+        self.same: dict[str, set[str] | None] = {}
         #: How many schemas may be looked at for an operation, and still for the one at hand.
         self.most = self.left = MOST
 
@@ -125,28 +124,26 @@ class Comparison:
 
     def _equal(self, old: Document, new: Document, method: str) -> bool:
         """Whether nothing changed of what an operation is made of, and of what that refers to."""
-        if any(old.get(word) != new.get(word) for word in ("parameters", "servers", method)):
+        olds, news = ([told.get(word) for word in ("parameters", "servers", method)] for told in (old, new))
+        if _text([olds, _shared(self.old)]) != _text([news, _shared(self.new)]):
             return False
-        seen, waiting = set[str](), {*self._references("", [old.get("parameters"), old[method]])}
+        seen, waiting = set[str](), _references([olds, _shared(self.old)])
         while waiting:
             seen |= waiting
             if not all(map(self._same, waiting)):
                 return False
-            waiting = {each for name in waiting for each in self._references(name, {"$ref": name})} - seen
-        return _shared(self.old) == _shared(self.new)
+            waiting = {each for name in waiting for each in self.same[name] or ()} - seen
+        return True
 
     def _same(self, reference: str) -> bool:
+        """Whether a reference refers to the same in both; to what that refers is kept."""
         if reference not in self.same:
-            old, new = (resolve(document, {"$ref": reference}) for document in (self.old, self.new))
-            self.same[reference] = old == new
-        return self.same[reference]
-
-    def _references(self, name: str, value: Any) -> set[str]:
-        """What a value refers to; that of a reference, which has a name, is kept."""
-        if not name or name not in self.referred:
-            told = json.dumps(resolve(self.old, value), ensure_ascii=False)
-            self.referred[name] = {json.loads(each) for each in re.findall(r'"\$ref": ("(?:[^"\\]|\\.)*")', told)}
-        return self.referred[name]
+            try:
+                old, new = (_target(document, reference) for document in (self.old, self.new))
+                self.same[reference] = _references(old) if _text(old) == _text(new) else None
+            except (LookupError, TypeError, ValueError):  # It may be a word of an example.
+                self.same[reference] = None
+        return self.same[reference] is not None
 
     def _look(self, count: int) -> None:
         self.left -= count
@@ -201,7 +198,7 @@ class Comparison:
                 yield f"{at}: reserved signs have to be encoded now"
             if parameter.get("allowEmptyValue") and not new[key].get("allowEmptyValue"):
                 yield f"{at}: it may not be empty now"
-            if self._style(self.old, key[0], parameter) != self._style(self.new, key[0], new[key]):
+            if self._rewritten(key[0], parameter, new[key]):
                 yield f"{at}: it is written otherwise now"
             if not parameter.get("required"):
                 yield from self._default(at, _schema(parameter), _schema(new[key]))
@@ -210,14 +207,17 @@ class Comparison:
             if key not in old and parameter.get("required"):
                 yield f"{where}, {key[0]} parameter {key[1]}: it is new and required"
 
-    def _style(self, document: Document, place: str, told: Document) -> tuple[Any, ...]:
-        """How a value is written: https://spec.openapis.org/oas/v3.1.1#style-values"""
-        style = told.get("style", "form" if place in ("query", "cookie") else "simple")
-        kinds = {choice.kind for choice in islice(self._choices(document, _schema(told)), MANY)}
-        # What is neither a list nor an object is written as it is.
-        matters = kinds & {"object", "any", *([] if style == "simple" else ["array"])} and style != "deepObject"
-        explode = bool(matters) and told.get("explode", style == "form")
-        return style, explode, *map(_media, told.get("content", ()))
+    def _rewritten(self, place: str, old: Document, new: Document) -> bool:
+        """Whether a value is written otherwise: https://spec.openapis.org/oas/v3.1.1#style-values"""
+        styles, explodes = [], []
+        for document, told in ((self.old, old), (self.new, new)):
+            style = told.get("style", "form" if place in ("query", "cookie") else "simple")
+            styles.append([style, *map(_media, told.get("content", ()))])
+            kinds = {choice.kind for choice in islice(self._choices(document, _schema(told)), MANY)}
+            # What is neither a list nor an object is written as it is.
+            if kinds & {"object", "any", *([] if style == "simple" else ["array"])} and style != "deepObject":
+                explodes.append(bool(told.get("explode", style == "form")))
+        return styles[0] != styles[1] or explodes in ([True, False], [False, True])
 
     def _default(self, at: str, old: Any, new: Any) -> Found:
         """What stands for a value that a client leaves out may not change."""
@@ -262,7 +262,7 @@ class Comparison:
             other = headers[1][key][1]
             if header.get("required") and not other.get("required"):
                 yield f"{at}, header {name}: it may be absent now"
-            if self._style(self.old, "header", header) != self._style(self.new, "header", other):
+            if self._rewritten("header", header, other):
                 yield f"{at}, header {name}: it is written otherwise now"
             yield from self.values(f"{at}, header {name}", _schema(header), _schema(other), sent=False)
         yield from self.contents(at, old, new, sent=False)
@@ -271,8 +271,10 @@ class Comparison:
         known = {_media(media): content for media, content in new.get("content", {}).items()}
         for media, content in old.get("content", {}).items():
             kind = _media(media)
-            others = [known[each] for each in known if _within(*((kind, each) if sent else (each, kind)))]
-            others = [known[kind]] if kind in known else others[:1] if sent else others
+            ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+            others = [known[each] for each in ranges if each in known][:1]
+            if not sent and kind not in known:
+                others = [known[each] for each in known if _within(each, kind)]
             if not others:
                 yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
             for other in others:
@@ -289,7 +291,9 @@ class Comparison:
             accepted = [_media(each) for each in told[sent].get("contentType", "*/*").split(",")]
             document, form = (self.old, old) if sent else (self.new, new)
             part = self._flat(document, form.get("schema", {})).get("properties", {}).get(name, {})
-            written = told[not sent].get("contentType") or _part_type(self._flat(document, part))
+            part = self._flat(document, part)
+            part = self._flat(document, part["items"]) if "items" in part else part
+            written = told[not sent].get("contentType") or _part_type(part)
             given = [_media(each) for each in written.split(",")]
             if styles[0] != styles[1] or not all(any(_within(one, each) for each in accepted) for one in given):
                 yield f"{at}, {name}: it is written otherwise now"
@@ -613,10 +617,19 @@ def _joined(choices: Iterable[Choice]) -> list[Choice]:
     return found
 
 
+def _text(value: Any) -> str:
+    """A value to compare: in Python, 1 is True."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _references(value: Any) -> set[str]:
+    return {json.loads(found) for found in re.findall(r'"\$ref": ("(?:[^"\\]|\\.)*")', _text(value))}
+
+
 def _shared(document: Document) -> list[Any]:
     """What operations are made of and do not refer to."""
     return [
-        document.get("servers"),
+        document.get("servers") or (),
         document.get("security"),
         (document.get("components") or {}).get("securitySchemes"),
     ]
@@ -786,12 +799,13 @@ def consumed(consumer: Path, new: Path) -> Found:
         # Of several versions, the one that the client is of.
         paths = set(map(_nameless, old["paths"]))
         document = max(documents, key=lambda each: len(paths & set(map(_nameless, each["paths"]))))
+        servers = {"servers": document.get("servers", ())}
         for verb, route, places in called(client):
             for path, item in old["paths"].items():
                 told = resolve(old, item)
                 if unquote(_nameless(path)) == route and verb.lower() in told:
                     one = {word: told[word] for word in ("parameters", verb.lower()) if word in told}
-                    for line in breaking({**old, "servers": (), "paths": {path: one}}, document):
+                    for line in breaking({**old, **servers, "paths": {path: one}}, document):
                         yield from (f"{consumer.resolve().name}, {place}: {client.name}, {line}" for place in places)
 
 
