@@ -203,7 +203,12 @@ def main() -> None:
     ]
     goals = [
         Goal(
-            "`api`, requests a second beside bare Flask on gunicorn gthread 2x4", rate(small, "api", GTHREAD), 1.5, True
+            "`api`, requests a second beside bare Flask on gunicorn gthread 2x4",
+            rate(small, "api", GTHREAD),
+            1.5,
+            True,
+            why="the rate of gunicorn's threads differs by a factor of two or more between rounds, as the spread shows. By CPU a "
+            "request, `api` takes two thirds of it.",
         ),
         Goal(
             "`api`, requests a second beside bare Flask on the same server",
@@ -217,7 +222,15 @@ def main() -> None:
             "keep them in memory. The rest are the checks of the operation, metrics that worker processes share, and the "
             "headers.",
         ),
-        Goal("`api`, requests a second beside bare FastAPI on uvicorn", rate(small, "api", FASTAPI), 1.0, True),
+        Goal(
+            "`api`, requests a second beside bare FastAPI on uvicorn",
+            rate(small, "api", FASTAPI),
+            1.0,
+            True,
+            why="the view of FastAPI is answered on the event loop, without a thread, a line in the log, metrics or checks, and "
+            "takes about half of the CPU a request. In runs where one of uvicorn's two processes gets most connections, a core "
+            "of it idles, and this ratio is above 1.",
+        ),
         Goal(
             "a view that waits for 10 ms, with WEB_THREADS=16, beside gthread 2x4",
             rate(slow, SIXTEEN, GTHREAD),
