@@ -76,7 +76,11 @@ def _outcome(goal: dict[str, Any]) -> list[str]:
 
 def reasons(goals: list[dict[str, Any]]) -> list[str]:
     """Why goals are missed, and what was tried."""
-    lines = [f"- {goal['what']}: {goal['why']}" for goal in goals if goal["why"] and not goal["met"]]
+    missed: dict[str, list[str]] = {}
+    for goal in goals:
+        if goal["why"] and not goal["met"]:
+            missed.setdefault(goal["why"], []).append(goal["what"])
+    lines = [f"- {'; '.join(whats)}: {why}" for why, whats in missed.items()]
     return ["What is missed, and why:\n\n" + "\n".join(lines)] if lines else []
 
 
