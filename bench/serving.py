@@ -228,8 +228,7 @@ def main() -> None:
             1.0,
             True,
             why="the view of FastAPI is answered on the event loop, without a thread, a line in the log, metrics or checks, and "
-            "takes about half of the CPU a request. In runs where one of uvicorn's two processes gets most connections, a core "
-            "of it idles, and this ratio is above 1.",
+            "takes about half of the CPU a request.",
         ),
         Goal(
             "a view that waits for 10 ms, with WEB_THREADS=16, beside gthread 2x4",

@@ -271,10 +271,9 @@ class Comparison:
         known = {_media(media): content for media, content in new.get("content", {}).items()}
         for media, content in old.get("content", {}).items():
             kind = _media(media)
-            ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-            others = [known[each] for each in ranges if each in known][:1]
+            others = [known[each] for each in _ranges(kind) if each in known][:1]
             if not sent and kind not in known:
-                others = [known[each] for each in known if _within(each, kind)]
+                others = [known[each] for each in known if kind in _ranges(each)]
             if not others:
                 yield f"{at}: {media} is no longer {'accepted' if sent else 'answered'}"
             for other in others:
@@ -295,7 +294,7 @@ class Comparison:
             part = self._flat(document, part["items"]) if "items" in part else part
             written = told[not sent].get("contentType") or _part_type(part)
             given = [_media(each) for each in written.split(",")]
-            if styles[0] != styles[1] or not all(any(_within(one, each) for each in accepted) for one in given):
+            if styles[0] != styles[1] or not all(any(each in _ranges(one) for each in accepted) for one in given):
                 yield f"{at}, {name}: it is written otherwise now"
 
     def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
@@ -690,9 +689,9 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
     return found
 
 
-def _within(media: str, wider: str) -> bool:
-    """Whether a media type is another one, or of its range."""
-    return wider in (media, f"{media.partition('/')[0]}/*", "*/*")
+def _ranges(media: str) -> tuple[str, ...]:
+    """A media type, and the ranges that it is in, the nearest one first."""
+    return media, f"{media.partition('/')[0]}/*", "*/*"
 
 
 def _part_type(schema: Document) -> str:
