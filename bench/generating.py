@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from cookiecutter.generate import is_copy_only_path
-from manifest import PRESETS, TEMPLATE, TREE, tree_files
+from manifest import PRESETS, TEMPLATE, TREE, is_copied, tree_files
 from measure import BUILD, PROGRAMS, Cost, Goal, Ratio, Table, cost, interleave, others_environment, save
 from running import clean_environment
 
@@ -42,10 +41,9 @@ def copier_template(preset: str) -> Path:
     for path in tree_files():
         place = path.replace("{{cookiecutter.package_name}}", answers["package_name"])
         if (made_file := made / answers["project_slug"] / place).exists():
-            copied_only = is_copy_only_path(path, context)
-            name = path if copied_only else f"{path}.jinja"
+            name = path if is_copied(path) else f"{path}.jinja"
             (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(made_file if copied_only else TREE / path, folder / "tree" / name)
+            shutil.copy(made_file if is_copied(path) else TREE / path, folder / "tree" / name)
     config = {
         "_subdirectory": "tree",
         "_envops": {**answers["_jinja2_env_vars"], "keep_trailing_newline": True},

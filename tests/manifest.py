@@ -6,6 +6,7 @@ As a program, it prints what all options together install.
 import json
 import re
 from collections.abc import Set as AbstractSet
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -98,6 +99,12 @@ def tree_files() -> tuple[str, ...]:
     """The files of the template tree, as paths in it."""
     paths = [path.relative_to(TREE).as_posix() for path in TREE.rglob("*") if path.is_file()]
     return tuple(sorted(path for path in paths if not is_left_by_tools(path)))
+
+
+def is_copied(path: str) -> bool:
+    """Whether a file of the tree, or a folder that it is in, is not rendered: its braces are its own."""
+    whole = [path, *map(str, PurePosixPath(path).parents)]
+    return any(fnmatch(name, pattern) for pattern in MANIFEST["_copy_without_render"] for name in whole)
 
 
 def parts(path: str) -> list[str]:

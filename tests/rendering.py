@@ -6,16 +6,14 @@ Templates are compiled once, and only files that the answers choose are rendered
 import ast
 import re
 from collections.abc import Set as AbstractSet
-from fnmatch import fnmatch
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Any
 
 from cookiecutter.environment import StrictEnvironment
 from cookiecutter.generate import generate_context
 from cookiecutter.prompt import prompt_for_config
 from jinja2 import FileSystemLoader
-from manifest import MANIFEST, OPTIONS, TEMPLATE, TREE, owners, tree_files
+from manifest import MANIFEST, OPTIONS, TEMPLATE, TREE, is_copied, owners, tree_files
 
 
 @cache
@@ -54,9 +52,7 @@ def files() -> dict[str, tuple[AbstractSet[str], bytes | None]]:
     """The files of the tree: whose each is, and its content if it is copied as it lies there."""
     found = {}
     for path in tree_files():
-        names = [path, *map(str, PurePosixPath(path).parents)]
-        copied = any(fnmatch(name, pattern) for pattern in MANIFEST["_copy_without_render"] for name in names)
-        found[path] = owners(path), (TREE / path).read_bytes() if copied else None
+        found[path] = owners(path), (TREE / path).read_bytes() if is_copied(path) else None
     return found
 
 

@@ -6,7 +6,6 @@ import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -24,6 +23,7 @@ from manifest import (
     answers_of,
     chosen,
     default,
+    is_copied,
     listed,
     owners,
     parts,
@@ -194,12 +194,6 @@ def test_python_has_no_jinja() -> None:
     assert rendered == RENDERED
     # And in these no statements: what has to be computed is computed in cookiecutter.json.
     assert not [path for path in rendered if "{%" in (TREE / path).read_text()]
-
-
-def is_copied(path: str) -> bool:
-    """Whether a file of the tree is not rendered: its braces are its own."""
-    whole = [path, *(str(folder) for folder in PurePosixPath(path).parents)]
-    return any(fnmatch(name, pattern) for pattern in MANIFEST["_copy_without_render"] for name in whole)
 
 
 def test_python_is_copied() -> None:

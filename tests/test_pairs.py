@@ -7,7 +7,6 @@ the server of a row runs in its own, and so do its tests: those that no other ro
 import re
 import sys
 from collections.abc import Callable
-from fnmatch import fnmatch
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Service
 from covering import PAIRS, ROWS, covered
-from manifest import ALWAYS, MANIFEST, OPTIONS, PRESETS, QUESTIONS, allowed, chosen, start_commands
+from manifest import ALWAYS, OPTIONS, PRESETS, QUESTIONS, allowed, chosen, is_copied, start_commands
 from matrix import few
 from running import BIN, required_settings, run, serving
 from servers import STORES
@@ -65,10 +64,9 @@ def preset(request: pytest.FixtureRequest, bake: Callable[..., Service]) -> Serv
 def static_checks(service: Service) -> None:
     # As it was generated: another test may have worked in the folder.
     for path, text in service.texts.items():
-        shown = re.sub(
-            "^```(?:html|jinja)$.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE
-        )  # a template, to be written
-        own = any(fnmatch(path, pattern) for pattern in MANIFEST["_copy_without_render"])  # It has its own braces.
+        # A template that an owner may write stands in a README.
+        shown = re.sub("^```(?:html|jinja)$.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+        own = is_copied(path.replace(f"src/{service.answers['package_name']}/", "src/{{cookiecutter.package_name}}/"))
         assert not re.search(r"cookiecutter\." if own else r"cookiecutter\.|\{%|(?<!\$)\{\{", shown), (
             f"{path} was not rendered"
         )
