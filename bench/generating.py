@@ -137,9 +137,8 @@ def main() -> None:
                 f"generating `{preset}`, beside Copier",
                 clock,
                 0.6,
-                why="cookiecutter compiles the name of every file of the template, and copies all of them, whatever the preset; the hook "
-                "removes most. Copier is given only the files of the preset. With each option that the template gets, the small "
-                "presets take longer.",
+                why="whatever the preset, cookiecutter compiles each file of the template that has Jinja, and copies the "
+                "others; the hook removes most. Copier is given only the files of the preset.",
             )
         )
     generated = Table(

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 # Grey and blue that can be read on white and on black.
 TEXT, BASE, OURS, OTHER = "#7d8590", "#b0b8c1", "#2f81f7", "#8b949e"
 #: Of these, more is better.
-RATES = ("A small JSON answer", "A view that waits for 10 ms")
+RATES = ("A small JSON answer", "A view that waits for 10 ms", "Events and jobs")
 
 bars = json.load(sys.stdin)
 plt.rcParams.update(
