@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from loading import Load, connect, get, request, status, zombies
-from running import free_port, until
+from running import SLACK_SECONDS, free_port, until
 
 Start = Callable[..., Any]
 RUNS = 20
@@ -74,7 +74,7 @@ def test_killed_worker_is_replaced(start: Start, kind: str) -> None:
         f"{kind}: a worker killed under 20 clients: replaced in {replaced:.2f} s, the service answers after "
         f"{served:.2f} s; lost {len(lost)}, the last {max([0.0, *(sent - killed for sent in lost)]):.2f} s after"
     )
-    assert replaced < 1
+    assert replaced < 1 + SLACK_SECONDS
     assert len(load.answered) > 20
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from faults.conftest import Running, Service
 from manifest import TEMPLATE, start_commands
-from running import free_port, run, until
+from running import SLACK_SECONDS, free_port, run, until
 from servers import STORES, private
 from servers.addresses import settings
 from servers.bare import takes_a_write
@@ -22,7 +22,6 @@ from servers.faults import black_hole, refusing, silent
 
 #: Seconds within which the default time-outs answer, the second try of DynamoDB's driver included.
 BOUNDS = {"redis": 1.0, "mongodb": 2.0, "dynamodb": 4.0, "cassandra": 2.0}
-SLACK = 1.0
 #: Seconds after which the service uses a store again that a new client of the bare driver can use.
 RECOVERY = 1.0
 WRONG = {"refused": refusing, "dropped": black_hole, "silent": silent}
@@ -187,7 +186,7 @@ def fault(server: Running, store: str, its: Any, kind: str, addresses: dict[str,
             status, body = ask(server, "GET", "/readyz")
         assert {status for _, status, _ in answers} <= {503, 201}
         assert any(status == 503 for _, status, _ in answers)
-        assert max(seconds for seconds, _, _ in answers) < BOUNDS[store] + SLACK
+        assert max(seconds for seconds, _, _ in answers) < BOUNDS[store] + SLACK_SECONDS
         assert status == 503
         assert body["checks"].pop(store) != "ok"
         assert set(body["checks"].values()) == {"ok"}
@@ -264,4 +263,4 @@ def test_an_address_at_which_something_is_wrong(
             seconds = [seconds for seconds, _, _ in answers]
             print(f"{kind}, {store} {wrong}: {median(seconds):.2f} s, at most {max(seconds):.2f} s")
             figures[store, wrong] = max(seconds)
-            assert max(seconds) < BOUNDS[store] + SLACK
+            assert max(seconds) < BOUNDS[store] + SLACK_SECONDS
