@@ -1,4 +1,4 @@
-"""Links in mails, and where a page goes on. A link tells its page what it is about, and when it was made: signed, not secret."""
+"""Links in mails, and the page to go on with. A link says what it is for and when it was made: signed, not secret."""
 
 from datetime import timedelta
 from time import time_ns
@@ -16,7 +16,7 @@ AGE = timedelta(hours=1)
 
 
 def mail_link(to: str, subject: str, template: str, endpoint: str, *about: object) -> None:
-    """Send a mail with a link to a page, which finds out that it is about this, and when it was made."""
+    """Send a mail with a link to a page. ``read_link`` there returns ``about``, and when the link was made."""
     url = current_app.config["SITE_URL"] + url_for(endpoint, token=signer(endpoint).dumps([*about, time_ns()]))
     send(to, subject, template, url=url)
     db.session.commit()  # A worker sends what was committed.
@@ -54,6 +54,6 @@ def next_page(otherwise: str) -> str:
 
 
 def no_store(response: Response) -> Response:
-    """Let no browser keep a page: who goes back after a sign-out sees nothing."""
+    """Forbid browsers to keep a page: the back button shows nothing after a sign-out."""
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -14,7 +14,7 @@ import structlog
 from flask.cli import AppGroup
 from werkzeug.exceptions import ServiceUnavailable
 
-from . import declared, job_failed, jobs
+from . import chosen_broker, declared, job_failed, jobs
 
 if TYPE_CHECKING:
     from . import Jobs
@@ -35,7 +35,7 @@ class Failure(TypedDict):
 
 
 def keep(found: "Jobs", name: str, key: str, headers: Mapping[str, Any], arguments: Any, error: BaseException) -> None:
-    """Keep what failed for good."""
+    """Keep a job that has failed for good."""
     reason = f"{type(error).__name__}: {error}"[:1000]
     structlog.get_logger().error("job_failed", job=name, job_id=key, reason=reason)
     with found.app.app_context():
@@ -91,7 +91,7 @@ def take(found: "Jobs", wanted: str | None = None) -> list[Failure]:
 
 @contextmanager
 def told(*errors: type[Exception]) -> Iterator[None]:
-    """Tell in one line why a command cannot go on."""
+    """End a command with a line that says why."""
     try:
         yield
     except ServiceUnavailable as error:
@@ -101,8 +101,6 @@ def told(*errors: type[Exception]) -> Iterator[None]:
 
 
 def _queue(found: "Jobs") -> Any:
-    from . import chosen_broker
-
     return chosen_broker().queue(f"{found.celery.conf.task_default_queue}.failed")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-#: Mails that wait in a process. Further ones are dropped, rather than that a request waits or the memory fills.
+#: The most mails that wait in a process. Further mails are dropped: no request waits, and no memory fills.
 MOST = 1000
 
 

@@ -1,4 +1,4 @@
-"""The calls to other services, for Prometheus: how many, how long they take, and who is left alone."""
+"""The calls to other services, for Prometheus: how many, how long they take, and whose breaker is open."""
 
 from collections.abc import Callable
 from time import perf_counter
