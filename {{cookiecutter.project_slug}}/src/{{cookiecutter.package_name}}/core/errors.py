@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
 def problem(error: HTTPException) -> Response:
     """Render an error as ``application/problem+json``, keeping headers such as Allow or Retry-After.
 
-    :param error: ``error.members``, a mapping, is told as well if there is one.
+    :param error: its ``members``, a mapping, are added to the document if there are any.
     """
     told = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
     body = json.dumps(told | {"request_id": request_id()} | getattr(error, "members", {}))

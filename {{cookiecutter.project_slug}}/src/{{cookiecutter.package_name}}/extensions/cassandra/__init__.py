@@ -267,8 +267,7 @@ def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | No
         cluster.register_listener(Nodes())
         return session
     except NoHostAvailable as error:
-        reason = _reason(config, cluster.metadata, error)
-        if reason:
+        if reason := _reason(config, cluster.metadata, error):
             raise UnavailableError(reason) from error
         raise
     finally:

@@ -1,6 +1,6 @@
 """A provider in the process, for development and tests where ``OIDC_ISSUER`` is unset. Production never imports it.
 
-``flask oidc token ada --scope notes:read`` prints a token that this service takes, until it runs elsewhere.
+``flask oidc token ada --scope notes:read`` prints a token that this service accepts; no production does.
 """
 
 from contextlib import suppress
@@ -34,9 +34,9 @@ def init_app(app: Flask) -> None:
 
 
 class Embedded(Provider):
-    """It signs what it is asked to.
+    """It signs whatever it is asked to sign.
 
-    :param file: where its key is, and stays; without, it has one of its own.
+    :param file: of its key, which stays; None for a new key.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -61,7 +61,7 @@ class Embedded(Provider):
 
 
 def shared(file: Path) -> ECKey:
-    """The key in a file, which is made if it is not there. Of several processes that make it, one wins."""
+    """The key in a file, which is made if it is missing. If several processes make it, all use that of the first."""
     if not file.exists():
         made = file.with_name(f"{file.name}.{token_hex(4)}")
         made.touch(mode=0o600)

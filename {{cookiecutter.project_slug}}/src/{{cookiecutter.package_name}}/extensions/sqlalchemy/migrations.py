@@ -101,7 +101,7 @@ def _alembic(engine: sa.Engine, metadata: sa.MetaData, folder: Path) -> "Alembic
     current_app.config["ALEMBIC"] |= {"script_location": str(folder)}
     alembic = Alembic(run_mkdir=False, command_name="", metadatas=metadata, engines=engine)
     alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]
-    # To the microsecond: two migrations may be made in one second.
+    # With microseconds, because two migrations may be made in one second.
     alembic.rev_id = lambda: f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"  # type: ignore[method-assign]
     return alembic
 

@@ -1,6 +1,4 @@
-"""The sign-in of development and tests, where ``OIDC_ISSUER`` is unset: whoever one says that one is. Production never
-imports it.
-"""
+"""The sign-in of development and tests, where anybody is who they say. Production never imports it."""
 
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
@@ -23,7 +21,7 @@ class WhoForm(Form):
 
 @bp.route("", methods=["GET", "POST"])
 def choose() -> ResponseReturnValue:
-    """Ask who somebody is, and believe it."""
+    """Ask for a name, and believe it."""
     form = WhoForm()
     if not form.validate_on_submit():
         return render_template("oidc/development.html", form=form), 422 if form.errors else 200

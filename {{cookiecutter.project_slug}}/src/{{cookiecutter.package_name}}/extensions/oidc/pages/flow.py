@@ -1,6 +1,6 @@
 """The code flow with PKCE. https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth
 
-Who has begun keeps one sign-in in the session: the next one takes its place.
+A session has one sign-in that was begun and not finished: a second one replaces it.
 """
 
 import re
@@ -27,7 +27,7 @@ def begin(target: str, again: bool) -> str:
     """Return the address of the provider at which somebody signs in.
 
     :param target: the page to go on with afterwards.
-    :param again: whether the provider asks for proof of those whom it knows as well, and tells when it was given.
+    :param again: whether everybody has to authenticate again, and the provider tells when they did.
     """
     state, nonce, verifier = token_urlsafe(32), token_urlsafe(32), token_urlsafe(48)
     told = {
