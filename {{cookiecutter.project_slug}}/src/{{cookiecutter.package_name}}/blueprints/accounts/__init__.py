@@ -12,11 +12,12 @@ import structlog
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from ...extensions.accounts.links import mail_link, next_page, no_store, read_link, stale
+from ...extensions.accounts.links import mail_link, read_link, stale
 from ...extensions.accounts.passwords import hash_password
 from ...extensions.accounts.throttle import forgive, limit, now
 from ...extensions.i18n import gettext as _
 from ...extensions.i18n import lazy_gettext as _l
+from ...extensions.pages import next_page, no_store
 from ...extensions.pages.forms import Form
 from ...extensions.sqlalchemy import db
 from . import commands, users

@@ -4,10 +4,11 @@ A page is a view that returns ``render_template``; README.md, "Pages", shows one
 https://flask.palletsprojects.com/en/stable/templating/
 """
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Response, after_this_request, current_app, render_template, request
+from flask import Blueprint, Flask, Response, after_this_request, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
@@ -79,6 +80,23 @@ def wants_page() -> bool:
 
     known = ["application/problem+json", "application/json", "text/html"]
     return request.accept_mimetypes.best_match(known) == "text/html"
+
+
+def next_page(otherwise: str = "") -> str:
+    """Return ``next`` of the query string if it is a path of this site, and else the URL of the endpoint ``otherwise``.
+
+    Browsers read a backslash as a slash, and ignore tabs.
+    """
+    target = request.args.get("next", "")
+    if re.match(r"/(?!/)", target) and target.isprintable() and "\\" not in target:
+        return target
+    return url_for(otherwise) if otherwise else ""
+
+
+def no_store(response: Response) -> Response:
+    """Forbid browsers to keep a page: the back button shows nothing after a sign-out."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def answer(error: HTTPException) -> ResponseReturnValue:

@@ -13,11 +13,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ....extensions.accounts.links import no_store
 from ....extensions.accounts.throttle import digest, now
 from ....extensions.i18n import gettext as _
 from ....extensions.i18n import lazy_gettext as _l
 from ....extensions.oidc import pages
+from ....extensions.pages import no_store
 from ....extensions.sqlalchemy import Base, UTCDateTime, conflict, db
 from .. import show, signed_in, users
 from ..forms import ButtonForm

@@ -3,19 +3,18 @@
 ``@sign_in_required`` asks for it before a view. Where the service has accounts, those know who is signed in instead.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import structlog
-from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
 from ...i18n import lazy_gettext as _l
-from ...pages import wants_page
+from ...pages import next_page, no_store, wants_page
 from ...pages.forms import Form
 from ..provider import now
 
@@ -29,6 +28,7 @@ R = TypeVar("R")
 LIFETIME = 12 * 3600
 
 bp = Blueprint("oidc", __name__, url_prefix="/oidc", template_folder="templates")
+bp.after_request(no_store)
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,6 @@ def sign_in_required(view: Callable[P, R]) -> Callable[P, R]:
         return cast(R, redirect(url_for("oidc.sign_in", next=here)))
 
     return checked
-
-
-def next_page() -> str:
-    """Return ``next``, if it is a path of this site. Browsers read a backslash as a slash, and leave out tabs."""
-    target = request.args.get("next", "")
-    return target if re.match(r"/(?!/)", target) and target.isprintable() and "\\" not in target else ""
-
-
-@bp.after_request
-def no_store(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @bp.get("/sign-in")

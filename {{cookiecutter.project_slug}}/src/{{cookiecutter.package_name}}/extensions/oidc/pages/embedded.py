@@ -6,10 +6,11 @@ from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
 from ...i18n import lazy_gettext as _l
+from ...pages import next_page
 from ...pages.forms import Form
 from ..embedded import ISSUER
 from ..provider import now
-from . import Identity, next_page
+from . import Identity
 
 bp = Blueprint("oidc_development", __name__, url_prefix="/oidc/development")
 
