@@ -7,8 +7,8 @@ Declare a job beside what starts it, and start it where it is needed::
 
     send_receipt.send(7)
 
-Its arguments travel as JSON: pass keys, and not objects. A job that was interrupted is started again, so it has to come
-to the same when it runs twice. https://docs.celeryq.dev/
+Its arguments travel as JSON: pass keys, and not objects. A job that was interrupted is started again, so it has to be
+idempotent. https://docs.celeryq.dev/
 
 What differs between brokers is in the extension of its name: ``BROKER``, one of its addresses; ``ADDRESS_OF_BROKER``, a
 pattern for them; ``queue(name)``; ``transport(config, name)``, options of the connection; ``prepare_delays(celery)``,
