@@ -179,13 +179,12 @@ class Jobs:
         self.around: list[Callable[[str, Mapping[str, str]], AbstractContextManager[object]]] = []
         # An outbox replaces these: how a job is handed over, by its name, with the seconds until it is due, its id, its
         # headers and its arguments; how it is run; how its last failure is kept, and read again; what ends a command
-        # that sends jobs; which jobs wait; how many; and what takes back the starts that the stop of a worker has
-        # interrupted, which a broker does not count.
+        # that sends jobs; how many jobs wait; and what takes back the starts that the stop of a worker has interrupted,
+        # which a broker does not count.
         self.hand_over: Callable[[str, float, str, dict[str, str], Any], None] = self.publish
         self.run: Callable[[Job[Any], Mapping[str, str], Any, Any], object] = _call
         self.keep, self.kept = failures.keep, failures.take
         self.commit: Callable[[], object] = lambda: None
-        self.waiting: Callable[[], list[dict[str, Any]]] = list
         self.lengths: Callable[[], tuple[int, int, float | None]] = self._lengths
         self.uncount: Callable[[Collection[str]], object] = lambda keys: None
         # How a job that is due at a time, in seconds, is sent, by one of several schedulers.

@@ -59,7 +59,7 @@ class ScheduleRow(Base):
 def init_app(app: Flask) -> None:
     found = app.extensions["jobs"]
     found.hand_over, found.run, found.kept, found.keep = add, run, kept, leave
-    found.commit, found.waiting, found.lengths = lambda: db.session.commit(), waiting, lengths
+    found.commit, found.lengths = lambda: db.session.commit(), lengths
     found.send_once, found.uncount = send_once, partial(uncount, app)
     found.chores.append(relay)
 
@@ -168,16 +168,6 @@ def kept(found: Jobs, wanted: str | None = None) -> list[Failure]:
         db.session.execute(sa.delete(OutboxRow).where(OutboxRow.id == UUID(wanted)))
         db.session.commit()
     return failures
-
-
-def waiting() -> list[dict[str, Any]]:
-    """The jobs that have not ended: their names, arguments, headers, ids, and when they are due."""
-    rows = db.session.scalars(sa.select(OutboxRow).where(OutboxRow.failed.is_(None)))
-    return [
-        {"name": row.job, "args": row.arguments[0], "kwargs": row.arguments[1], "id": str(row.id), "due": row.due}
-        | {"headers": row.headers | {"outbox": str(row.id)}}
-        for row in rows
-    ]
 
 
 def lengths() -> tuple[int, int, float]:
