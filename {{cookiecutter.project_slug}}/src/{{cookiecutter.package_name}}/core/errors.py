@@ -22,6 +22,6 @@ def problem(error: HTTPException) -> Response:
 
     :param error: its ``members``, a mapping, are added to the document if there are any.
     """
-    told = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
-    body = json.dumps(told | {"request_id": request_id()} | getattr(error, "members", {}))
+    base = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
+    body = json.dumps(base | {"request_id": request_id()} | getattr(error, "members", {}))
     return Response(body, error.code, error.get_headers(), content_type="application/problem+json")

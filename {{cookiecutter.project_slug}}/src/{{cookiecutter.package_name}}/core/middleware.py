@@ -134,9 +134,9 @@ class Response:
             seconds = perf_counter() - self.started
             method = self.environ["REQUEST_METHOD"]
             path = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ['PATH_INFO']}".encode("latin-1")
-            told = {"event": "request", "level": "info", "method": method, "path": path.decode(errors="replace")}
-            told |= {"status": self.status, "ms": round(seconds * 1000, 2), "client": self.environ.get("REMOTE_ADDR")}
-            self.layer.app.extensions["access_log"](told)
+            line = {"event": "request", "level": "info", "method": method, "path": path.decode(errors="replace")}
+            line |= {"status": self.status, "ms": round(seconds * 1000, 2), "client": self.environ.get("REMOTE_ADDR")}
+            self.layer.app.extensions["access_log"](line)
             for observe in self.layer.observers:
                 observe(method, self.route, self.status, seconds)
             clear_contextvars()

@@ -117,7 +117,7 @@ def new(name: str, scopes: list[str], days: int) -> tuple[str, Token]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def click_errors() -> Iterator[None]:
     """End a command with one line if the database is away, or is not migrated."""
     try:
         yield
@@ -129,7 +129,7 @@ def told() -> Iterator[None]:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, help="What it may do, such as notes:read; can be repeated.")
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650), help="How long it works.")
-@told()
+@click_errors()
 def make(name: str, scopes: tuple[str, ...], days: int) -> None:
     """Make a token called NAME, and print it: nobody can read it again."""
     if not (name.isprintable() and name.strip() and len(name) <= 80):
@@ -146,7 +146,7 @@ def make(name: str, scopes: tuple[str, ...], days: int) -> None:
 
 
 @commands.command("list")
-@told()
+@click_errors()
 def list_() -> None:
     """List the tokens, and when each was last used."""
     for row in db.session.scalars(sa.select(Token).order_by(Token.name, Token.created)):
@@ -157,7 +157,7 @@ def list_() -> None:
 
 @commands.command()
 @click.argument("token")
-@told()
+@click_errors()
 def revoke(token: str) -> None:
     """Revoke the token of this name or id, or one that was found: it is refused from the next request on."""
     given = digest(token)

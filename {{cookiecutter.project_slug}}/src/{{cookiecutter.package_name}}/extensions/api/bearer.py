@@ -26,8 +26,8 @@ class Caller:
         """Answer 403 unless the token has these scopes."""
         if missing := scopes - self.scopes:
             response = problem(Forbidden(f"This token lacks {', '.join(sorted(missing))}."))
-            told: dict[str, str | None] = {"error": "insufficient_scope", "scope": " ".join(sorted(scopes))}
-            response.headers["WWW-Authenticate"] = WWWAuthenticate("bearer", told).to_header()
+            parameters: dict[str, str | None] = {"error": "insufficient_scope", "scope": " ".join(sorted(scopes))}
+            response.headers["WWW-Authenticate"] = WWWAuthenticate("bearer", parameters).to_header()
             abort(response)
 
 

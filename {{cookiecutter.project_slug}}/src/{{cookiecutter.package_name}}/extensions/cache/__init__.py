@@ -247,8 +247,8 @@ class CachedView(Named):
                 return response
             if who:
                 response.headers.setdefault("Cache-Control", "private")
-            told = [[name, text] for name, text in response.headers if name != "Content-Length"]
-            found.keep(orjson.dumps([found.started, told]) + b"\n" + response.get_data())
+            headers = [[name, text] for name, text in response.headers if name != "Content-Length"]
+            found.keep(orjson.dumps([found.started, headers]) + b"\n" + response.get_data())
             return _conditional(response)
 
         return answer

@@ -74,7 +74,7 @@ def take(found: "Jobs", wanted: str | None = None) -> list[Failure]:
     taken: list[Failure] = []
     with ExitStack() as stack:
         connection = stack.enter_context(found.celery.connection_for_read())
-        stack.enter_context(told(*connection.connection_errors, *connection.channel_errors))
+        stack.enter_context(click_errors(*connection.connection_errors, *connection.channel_errors))
         queue = _queue(found)(stack.enter_context(connect(connection).channel()))
         queue.declare()
         messages = []
@@ -90,7 +90,7 @@ def take(found: "Jobs", wanted: str | None = None) -> list[Failure]:
 
 
 @contextmanager
-def told(*errors: type[Exception]) -> Iterator[None]:
+def click_errors(*errors: type[Exception]) -> Iterator[None]:
     """End a command with a line that says why."""
     try:
         yield
@@ -135,7 +135,7 @@ def retry(key: str) -> None:
     failure = find(found, key)
     if failure["job"] not in declared:
         raise click.ClickException(f"This release has no job {failure['job']}.")
-    with told(TypeError, ValueError):
+    with click_errors(TypeError, ValueError):
         click.echo(declared[failure["job"]].send(*failure["args"], **failure["kwargs"]))
         found.commit()
     find(found, key, remove=True)
@@ -148,6 +148,6 @@ def send(name: str, arguments: str) -> None:
     """Send a job by its name, with its arguments as a JSON object."""
     if name not in declared:
         raise click.ClickException(f"There is no job {name}: {', '.join(sorted(declared)) or 'none is declared'}.")
-    with told(TypeError, ValueError):
+    with click_errors(TypeError, ValueError):
         click.echo(declared[name].send(**json.loads(arguments)))
         jobs().commit()

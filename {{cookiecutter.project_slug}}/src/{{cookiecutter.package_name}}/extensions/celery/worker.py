@@ -140,8 +140,8 @@ def work(found: "Jobs", ended: Callable[[], bool], wait: Callable[[float], objec
                 with found.app.app_context():
                     done += chore()
             except Exception as error:  # noqa: BLE001 (whatever it is, there is a next time)
-                told = str(error).partition("\n")[0]
-                structlog.get_logger().warning("chore_waits", chore=chore.__name__, reason=told)
+                reason = str(error).partition("\n")[0]
+                structlog.get_logger().warning("chore_waits", chore=chore.__name__, reason=reason)
                 wait(1)
         if not done:
             wait(0.5)

@@ -133,7 +133,7 @@ def _expect() -> None:
 def _answer(error: PeerError) -> ResponseReturnValue:
     """Answer for a view that did not: what another service did is not a bug of this one."""
     structlog.get_logger().warning("peer_failed", peer=error.peer, reason=str(error))
-    kind: Any = GatewayTimeout if error.code == 504 else BadGateway
-    told = kind(f"The service {error.peer}, which this one needs, {'was too slow' if error.code == 504 else 'failed'}.")
-    told.members = {"peer": error.peer}
-    return current_app.handle_http_exception(told)
+    kind, what = (GatewayTimeout, "was too slow") if error.code == 504 else (BadGateway, "failed")
+    answer: Any = kind(f"The service {error.peer}, which this one needs, {what}.")
+    answer.members = {"peer": error.peer}
+    return current_app.handle_http_exception(answer)

@@ -88,7 +88,7 @@ def in_process(name: str, url: str, app: Flask) -> Send:
             raise UnreachableError(name, "no whole answer in time", late=True)
         if len(content) > LARGEST:
             raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
-        told: Any = answer.headers  # It has all methods of a Mapping, and is none.
-        return answer.status_code, told, bytes(content)
+        received: Any = answer.headers  # It has all methods of a Mapping, and is none.
+        return answer.status_code, received, bytes(content)
 
     return send

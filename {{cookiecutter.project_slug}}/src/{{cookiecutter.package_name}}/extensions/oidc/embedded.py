@@ -55,9 +55,9 @@ class Embedded(Provider):
 
     def sign(self, subject: str, *scopes: str, typ: str = "at+jwt", **claims: Any) -> str:
         """Return an access token."""
-        told = {"iss": ISSUER, "aud": current_app.config["OIDC_AUDIENCE"], "sub": subject, "scope": " ".join(scopes)}
-        told |= {"iat": now(), "exp": now() + LIFETIME, "jti": token_hex(8)} | claims
-        return jwt.encode({"alg": "ES256", "typ": typ, "kid": self.own.thumbprint()}, told, self.own)
+        payload = {"iss": ISSUER, "aud": current_app.config["OIDC_AUDIENCE"], "sub": subject, "scope": " ".join(scopes)}
+        payload |= {"iat": now(), "exp": now() + LIFETIME, "jti": token_hex(8)} | claims
+        return jwt.encode({"alg": "ES256", "typ": typ, "kid": self.own.thumbprint()}, payload, self.own)
 
 
 def shared(file: Path) -> ECKey:

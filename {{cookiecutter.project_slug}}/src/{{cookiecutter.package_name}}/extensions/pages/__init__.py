@@ -4,7 +4,6 @@ A page is a view that returns ``render_template``; README.md, "Pages", shows one
 https://flask.palletsprojects.com/en/stable/templating/
 """
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,7 @@ def next_page(otherwise: str = "") -> str:
     Browsers read a backslash as a slash, and ignore tabs.
     """
     target = request.args.get("next", "")
-    if re.match(r"/(?!/)", target) and target.isprintable() and "\\" not in target:
+    if target.startswith("/") and not target.startswith("//") and target.isprintable() and "\\" not in target:
         return target
     return url_for(otherwise) if otherwise else ""
 
@@ -105,6 +104,6 @@ def answer(error: HTTPException) -> ResponseReturnValue:
         return error
     if not wants_page():
         return problem(error)
-    told = {"name": _(error.name), "description": _(error.description or error.name)}
-    page = render_template("pages/error.html", error=error, request_id=request_id(), **told)
+    context = {"name": _(error.name), "description": _(error.description or error.name)}
+    page = render_template("pages/error.html", error=error, request_id=request_id(), **context)
     return Response(page, error.code, error.get_headers())
