@@ -33,7 +33,7 @@ for _key, _run in (("check", "check --fix --quiet"), ("format", "format --quiet"
 
 def init_app(app: Flask) -> None:
     app.config.setdefault("ALEMBIC", {"post_write_hooks": HOOKS})
-    app.config["ALEMBIC_CONTEXT"] = {"render_item": _render}
+    app.config["ALEMBIC_CONTEXT"] = {"render_item": _render, "compare_server_default": _compare}
     app.cli.add_command(first_migration)
     add(app, "db", extension.Base.metadata, FOLDER, "default")
 
@@ -125,6 +125,11 @@ def _render(kind: str, item: Any, context: "AutogenContext") -> str | bool:
     if kind == "type" and isinstance(item, sa.TypeDecorator):
         context.imports.add(f"import {type(item).__module__}")
     return f"sa.{item.arg}()" if isinstance(getattr(item, "arg", None), sa.False_ | sa.True_) else False
+
+
+def _compare(*arguments: Any) -> bool | None:
+    """Find no difference between an empty default in the database and in the model: on SQLite, Alembic finds one."""
+    return False if arguments[3] in ("''", "('')") and arguments[5] == "" else None
 
 
 @event.listens_for(sa.Table, "column_reflect")
