@@ -76,7 +76,6 @@ def write(contract: Mapping[str, Any], folder: Path) -> list[str]:
         for tagged in (True, False):
             left = list[str]()
             told = named(contract, left, tagged)
-            text = views(told, folder.name, left)
             if not contract.get("components", {}).get("schemas"):
                 break
             (file := Path(temporary, "contract.json")).write_text(json.dumps(told))
@@ -84,11 +83,10 @@ def write(contract: Mapping[str, Any], folder: Path) -> list[str]:
             schemas = schemas_of(told, (made / "schemas.py").read_text())
             (made / "schemas.py").write_text(schemas)
             check_code(schemas)
-            while missing := undefined(text, schemas):
-                told = inlined(told, missing)
-                text = views(told, folder.name)
+            told = inlined(told, undefined(told, schemas))
             if not untold(schemas):
                 break
+        text = views(told, folder.name, left)
         (made / "__init__.py").write_text(text)
         check_code(text)
         ruff = [sys.executable, "-m", "ruff", "check", "--quiet"]
@@ -138,10 +136,9 @@ def check_code(text: str) -> None:
             raise click.ClickException(f"The contract has names that are no names: line {getattr(node, 'lineno', 0)}.")
 
 
-def undefined(views: str, schemas: str) -> set[str]:
+def undefined(contract: Mapping[str, Any], schemas: str) -> set[str]:
     """The schemas of which the generator has made no class: those that only give a name to a plain type."""
-    imported = re.search(r"^from .schemas import (.*)", views, re.MULTILINE)
-    names = imported[1].split(", ") if imported else ()
+    names = contract["components"]["schemas"]
     return {name for name in names if not re.search(rf"^(class )?{name}\b", schemas, re.MULTILINE)}
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -168,6 +168,13 @@ def serving(folder: Path, log: Path, command: list[str], **variables: str) -> It
         with suppress(ProcessLookupError):  # Whoever of its processes is left.
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+
+
+def in_production(folder: Path, log: Path, **variables: str) -> AbstractContextManager[Server]:
+    """Start a service as production does, on the libraries of these tests."""
+    (package,) = (folder / "src").glob("*/")
+    settings = required_settings(folder) | {"PYTHONPATH": str(package.parent)} | variables
+    return serving(folder, log, [sys.executable, "-m", package.name, "serve"], **settings)
 
 
 def _wait_until_live(server: Server) -> None:

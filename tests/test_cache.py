@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pytest
 from conftest import Service
 from manifest import MANIFEST
 from owned import Owned
-from running import Server, add, required_settings, serving, until
+from running import Server, add, in_production, until
 from servers import private
 from test_readme import blocks
 
@@ -108,9 +107,7 @@ def start(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path
 
     @contextmanager
     def start(**more: str) -> Iterator[Server]:
-        settings = required_settings(service) | {"METRICS_TOKEN": TOKEN, "PYTHONPATH": str(service / "src")}
-        command = [sys.executable, "-m", "caching", "serve"]
-        with serving(service, tmp_path / "log", command, **settings | more) as server:
+        with in_production(service, tmp_path / "log", METRICS_TOKEN=TOKEN, **more) as server:
             server.await_ready()
             yield server
 

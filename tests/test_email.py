@@ -4,7 +4,8 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from manifest import MANIFEST
 from matrix import some
 from owned import Owned
 from receivers import listening_in
-from running import Server, add, required_settings, run, serving, until
+from running import Server, add, in_production, required_settings, run, serving, until
 from servers import private
 from test_jobs import Processes
 from test_readme import blocks
@@ -86,15 +87,7 @@ def start(
     request: pytest.FixtureRequest, bake: Callable[..., Service], mail_server: Any, tmp_path: Path
 ) -> Callable[..., Any]:
     service = bake(email="yes", server=request.param, project_name="Mailing").path
-    settings = mailing(service, mail_server)
-
-    @contextmanager
-    def start(**more: str) -> Iterator[Server]:
-        command = [sys.executable, "-m", "mailing", "serve"]
-        with serving(service, tmp_path / "log", command, **settings | more) as server:
-            yield server
-
-    return start
+    return partial(in_production, service, tmp_path / "log", **mailing(service, mail_server))
 
 
 @pytest.mark.slow
@@ -196,8 +189,7 @@ def test_a_worker_sends_until_the_server_takes_it(
     with private("redis") as redis:
         settings |= {"BROKER_URL": redis.url}
         found = Processes(service, tmp_path, settings)
-        command = [sys.executable, "-m", "posted", "serve"]
-        with serving(service, tmp_path / "log", command, **settings) as web, found.running("scheduler"):
+        with in_production(service, tmp_path / "log", **settings) as web, found.running("scheduler"):
             assert web.get("/mails/ada", "POST")[0] == 200
             assert mail_server.commands == []
             with found.running("worker"):

@@ -24,7 +24,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey, import_key
 from matrix import some
 from owned import Owned
-from running import Server, required_settings, serving, until
+from running import Server, in_production, serving, until
 from selenium.webdriver.common.by import By
 from servers.oidc import AUDIENCE, Provider
 from servers.processes import started
@@ -44,13 +44,6 @@ def service(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_pa
     """A service that takes tokens, on each server."""
     made = bake(api="yes", oidc="yes", example="yes", server=request.param)
     return Owned(made, tmp_path_factory.mktemp("oidc") / "service")
-
-
-def run(stack: ExitStack, service: Owned, log: Path, **settings: str) -> Server:
-    """In production, with two workers."""
-    command = [sys.executable, "-m", service.package.name, "serve"]
-    settings = required_settings(service.folder) | {"PYTHONPATH": str(service.package.parent)} | settings
-    return stack.enter_context(serving(service.folder, log, command, **settings))
 
 
 def ask(server: Server, token: str) -> tuple[int, Message]:
@@ -134,7 +127,7 @@ def forged(machine: Provider, good: str) -> dict[str, str]:
 
 def test_tokens_of_a_machine(service: Owned, machine: Provider, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        server = run(stack, service, tmp_path / "log", **machine.settings)
+        server = stack.enter_context(in_production(service.folder, tmp_path / "log", **machine.settings))
         good = machine.token()
         assert ask(server, good)[0] == 200
         status, headers = ask(server, machine.token("conversions:read"))
@@ -156,7 +149,7 @@ def test_tokens_of_a_machine(service: Owned, machine: Provider, tmp_path: Path) 
 def test_keys_rotate_under_load(service: Owned, machine: Provider, tmp_path: Path) -> None:
     """Tokens of the new key are taken at once, in each worker, and the provider is not flooded."""
     with ExitStack() as stack:
-        server = run(stack, service, tmp_path / "log", **machine.settings)
+        server = stack.enter_context(in_production(service.folder, tmp_path / "log", **machine.settings))
         old = machine.token()
         assert [ask(server, old)[0] for _ in range(20)] == [200] * 20
         stopped, statuses = Event(), list[int]()
@@ -196,12 +189,14 @@ def test_the_provider_stops(service: Owned, tmp_path: Path) -> None:
     with ExitStack() as stack:
         own = stack.enter_context(started(Provider(tmp_path / "provider", "http://127.0.0.1:1")))
         # One worker: another one might have read no keys by now.
-        server = run(stack, service, tmp_path / "log", WEB_CONCURRENCY="1", **own.settings)
+        server = stack.enter_context(
+            in_production(service.folder, tmp_path / "log", WEB_CONCURRENCY="1", **own.settings)
+        )
         token = own.token()
         assert ask(server, token)[0] == 200
         own.stop()
         assert [ask(server, token)[0] for _ in range(20)] == [200] * 20
-        other = run(stack, service, tmp_path / "other", **own.settings)
+        other = stack.enter_context(in_production(service.folder, tmp_path / "other", **own.settings))
         status, headers = ask(other, token)
         assert (status, headers["Retry-After"]) == (503, "5")
         assert other.get("/readyz")[0] == 200

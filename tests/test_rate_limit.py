@@ -3,11 +3,10 @@
 import json
 import re
 import secrets
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from manifest import MANIFEST
 from matrix import some
 from owned import Owned
 from redis import Redis
-from running import Server, required_settings, serving, until
+from running import Server, in_production, until
 from servers import private
 from test_readme import blocks
 
@@ -41,13 +40,9 @@ def test_the_readme_of_a_service_followed(
 
 @pytest.fixture(params=some(MANIFEST["_answers"]["server"], "granian"))
 def start(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path: Path) -> Callable[..., Any]:
-    @contextmanager
-    def start(answers: dict[str, str], **more: str) -> Iterator[Server]:
+    def start(answers: dict[str, str], **more: str) -> AbstractContextManager[Server]:
         service = bake(rate_limit="yes", server=request.param, project_name="Limiting", **answers).path
-        settings = required_settings(service) | {"METRICS_TOKEN": TOKEN, "PYTHONPATH": str(service / "src")}
-        command = [sys.executable, "-m", "limiting", "serve"]
-        with serving(service, tmp_path / "log", command, **settings | more) as server:
-            yield server
+        return in_production(service, tmp_path / "log", METRICS_TOKEN=TOKEN, **more)
 
     return start
 

@@ -153,9 +153,8 @@ def test_names_of_schemas() -> None:
         "Line": {"type": "string"},
     }
     assert left == [r"the pattern \p{L}, which is none of Python"]
-    text = stubs.views(told, "shop")
-    assert "-> Line2:" in text
-    assert stubs.undefined(text, "class ABC:\n\nclass Line:\n") == {"Line2"}
+    assert "-> Line2:" in stubs.views(told, "shop")
+    assert stubs.undefined(told, "class ABC:\n\nclass Line:\n") == {"Line2"}
     assert "-> list[ABC]:" in stubs.views(stubs.inlined(told, {"Line2"}), "shop")
 
 

@@ -20,7 +20,7 @@ from databases import private
 from manifest import FULL_WITHOUT_SQL, MANIFEST
 from matrix import some
 from receivers import listening_in
-from running import Server, add, prepare, required_settings, serving
+from running import Server, add, in_production, prepare, required_settings, serving
 from test_cost import OPCODES
 
 SERVER, CLIENT, ERROR = 2, 3, 2
@@ -140,15 +140,14 @@ def test_receivers_that_are_away(server: str, listens: bool, bake: Any, tmp_path
         if listens:
             silent.listen()
         address = "{}:{}".format(*silent.getsockname())
-        settings = required_settings(service) | {
+        settings = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{address}",
             # Seconds that OpenTelemetry itself would wait, and no orchestrator does.
             "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "SENTRY_DSN": f"http://key@{address}/1",
-            "PYTHONPATH": str(service / "src"),
         }
-        with serving(service, tmp_path / "log", [sys.executable, "-m", "away", "serve"], **settings) as started:
+        with in_production(service, tmp_path / "log", **settings) as started:
             assert started.get_many("/", 100) == [200] * 100
             assert started.get_many("/bug", 10) == [500] * 10
             started.await_requests(110)

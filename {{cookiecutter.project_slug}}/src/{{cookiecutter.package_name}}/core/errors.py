@@ -20,8 +20,8 @@ def init_app(app: Flask) -> None:
 def problem(error: HTTPException) -> Response:
     """Render an error as ``application/problem+json``, keeping headers such as Allow or Retry-After.
 
-    :param error: ``error.members``, a mapping, is told as well if there is one.
+    :param error: its ``members``, a mapping, are added to the document if there are any.
     """
-    told = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
-    body = json.dumps(told | {"request_id": request_id()} | getattr(error, "members", {}))
+    base = {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description or error.name}
+    body = json.dumps(base | {"request_id": request_id()} | getattr(error, "members", {}))
     return Response(body, error.code, error.get_headers(), content_type="application/problem+json")

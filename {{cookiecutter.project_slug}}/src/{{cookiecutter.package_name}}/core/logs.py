@@ -27,7 +27,7 @@ from .settings import Env
 
 #: What each line is made of.
 FIELDS: list[Processor] = [merge_contextvars, TimeStamper(fmt="iso", utc=True)]
-#: What a line has besides, but for those of the access log.
+#: What a line has besides, unless it is one of the access log.
 DETAILS: list[Processor] = [add_log_level, add_logger_name, ExtraAdder(), StackInfoRenderer(), format_exc_info]
 
 
@@ -40,7 +40,7 @@ def config(env: Env) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    """Configure the logs of this process. Of several applications in it each has its level, the last one the format."""
+    """Configure the logs of this process. Each of its applications has its own level; the last one sets the format."""
     level, root = logging.getLevelNamesMapping()[app.config["LOG_LEVEL"].upper()], cast(Any, logging.getLogger())
     earlier = [other for other in root.handlers if hasattr(other, "living")]
     lowest = min(level, root.level) if earlier else level

@@ -70,13 +70,13 @@ class Middleware:
             environ["SCRIPT_NAME"] = ""  # Redirects would lead to another host.
         if not REQUEST_ID.fullmatch(environ.get("HTTP_X_REQUEST_ID", "")):
             environ["HTTP_X_REQUEST_ID"] = os.urandom(16).hex()
-        # A view of another application may have called this one. When this request ends, the lines are about that one.
+        # A view of another application may have called this one: its fields are restored when this request ends.
         response = Response(self, environ, start_response, get_contextvars() if has_app_context() else {})
         bind_contextvars(service=self.app.name, request_id=environ["HTTP_X_REQUEST_ID"])
         try:
             return response.answer()
         except BaseException as error:
-            # It has left Flask: an error of a teardown function, say. The server logs it and answers 500.
+            # Flask has not handled it: for example, a teardown function raised. The server logs it and answers 500.
             response.status = 500
             response.close()
             if isinstance(error, Exception):
@@ -100,7 +100,7 @@ class Response:
 
     def answer(self) -> Iterable[bytes]:
         self.body = self.layer.wsgi_app(self.environ, self.start)
-        if self.length <= 65536:  # Sent at once, rather than in pieces that the server comes back for.
+        if self.length <= 65536:  # A small body is sent at once, and not piece by piece.
             pieces = list(self.body)
             self.close()
             return pieces
@@ -119,14 +119,14 @@ class Response:
         if self.environ["wsgi.url_scheme"] == "https":
             # Only over TLS: https://www.rfc-editor.org/rfc/rfc6797#section-7.2
             more.setdefault("strict-transport-security", ("Strict-Transport-Security", "max-age=31536000"))
-        # What a view has set is taken out by names, rarely any: looking at each would take longer.
+        # Views rarely set any of these: to intersect the names is faster than to look for each.
         for name in present.keys() & more.keys():
             del more[name]
         headers += more.values()
         return self.start_response(status, headers, exc_info)
 
     def close(self) -> None:
-        """Close what Flask has returned, and tell the log and the observers how it went."""
+        """Close what Flask has returned, write the access log, and call the observers."""
         try:
             if hasattr(self.body, "close"):
                 self.body.close()
@@ -134,9 +134,9 @@ class Response:
             seconds = perf_counter() - self.started
             method = self.environ["REQUEST_METHOD"]
             path = f"{self.environ.get('SCRIPT_NAME', '')}{self.environ['PATH_INFO']}".encode("latin-1")
-            told = {"event": "request", "level": "info", "method": method, "path": path.decode(errors="replace")}
-            told |= {"status": self.status, "ms": round(seconds * 1000, 2), "client": self.environ.get("REMOTE_ADDR")}
-            self.layer.app.extensions["access_log"](told)
+            line = {"event": "request", "level": "info", "method": method, "path": path.decode(errors="replace")}
+            line |= {"status": self.status, "ms": round(seconds * 1000, 2), "client": self.environ.get("REMOTE_ADDR")}
+            self.layer.app.extensions["access_log"](line)
             for observe in self.layer.observers:
                 observe(method, self.route, self.status, seconds)
             clear_contextvars()

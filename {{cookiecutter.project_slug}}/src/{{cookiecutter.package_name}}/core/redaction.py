@@ -23,11 +23,11 @@ TEXTS = [
 
 
 class Redaction:
-    """Takes out secrets: the value of a field with such a name, text after such a name, and the service's own secrets.
+    """Replaces secrets: values of fields with such names, texts after such names, and the service's own secrets.
 
     :param config: the configuration, in which the service's own secrets are.
-    :param living: the redactions of all applications that live in this process; this one is added. Each takes out the
-        secrets of all: the last application writes the lines of all, and each those of its own requests.
+    :param living: the redactions of all applications in this process; this one is added. Each replaces the secrets of
+        all applications, because the last application writes log lines of all of them.
     """
 
     def __init__(self, config: Mapping[str, Any], living: MutableSet["Redaction"]) -> None:
@@ -42,7 +42,7 @@ class Redaction:
                     found += [unquote(pair.partition("=")[2]).split(" ")[-1] for pair in value.split(",")]
         # A shorter one would be found in ordinary words.
         self.own = {re.escape(text) for secret in found for text in (secret, unquote(secret)) if len(text) >= 8}
-        # What others keep, by its form: a regular expression without classes such as \S, for it is put into lower case.
+        # Secrets that only others store, by a pattern. It is used in lower case, so it has no class such as \S.
         self.own |= {value for name, value in config.items() if name.endswith("_SECRET_PATTERN")}
         living.add(self)
         own = sorted({pattern for other in living for pattern in other.own}, key=len, reverse=True)

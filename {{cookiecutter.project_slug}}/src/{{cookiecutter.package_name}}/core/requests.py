@@ -52,8 +52,8 @@ class Request(flask.Request):
     def stream(self) -> IO[bytes]:
         """The body, where servers end the stream themselves.
 
-        Werkzeug would take a chunked body that is too long as one that ends at the limit, and a body that ends before
-        its Content-Length as whole: views would store half of what a client has sent.
+        Werkzeug would cut a chunked body at the limit, and accept a body that ends before its Content-Length: views
+        would store half of what a client has sent.
         """
         stream, body, limit = super().stream, self.environ["wsgi.input"], self.max_content_length
         if self.content_length is not None:

@@ -44,8 +44,8 @@ def init_app(app: Flask) -> None:
 def serve(info: ScriptInfo) -> None:
     """Run the production server until it is told to stop."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    # Every worker makes its own application; a secret that was made up has to be the same in all.
+    # Every worker makes its own application: a generated secret has to be the same in all of them.
     os.environ["SECRET_KEY"] = app.config["SECRET_KEY"]
-    # That of the command line, which may put several services together.
+    # The command line may have its own factory, for example one that combines several services.
     load = info.create_app or import_module(app.import_name).create_app
     app.extensions["server"](app.config, load, partial(serving.send, app))

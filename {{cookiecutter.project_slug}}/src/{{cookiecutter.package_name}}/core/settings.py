@@ -27,8 +27,8 @@ class ConfigError(click.ClickException):
 def load(modules: Iterable[ModuleType], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read the settings of modules: from ``overrides``, else the environment, else ``.env``, else their defaults.
 
-    :param modules: those that have ``config(env)`` are asked for their settings.
-    :param overrides: names that are no settings of this service, such as Flask's own, are taken as they are.
+    :param modules: ``config(env)`` of each, if it has one, returns its settings.
+    :param overrides: names that are no settings of this service, such as Flask's own, are kept as they are.
     :raises ConfigError: naming every setting that is missing or wrong.
     """
     overrides = dict(overrides or {})

@@ -1,15 +1,15 @@
 """DynamoDB, by boto3: one client for all threads of a process, made when it is first used.
 
-``client().get_item(TableName=table("notes"), Key={"id": {"S": "1"}})``. What is not answered in time is sent once more,
-so a write has to be one that may happen twice, or to have a condition.
+``client().get_item(TableName=table("notes"), Key={"id": {"S": "1"}})``. A request that is not answered in time is sent
+once more, so a write has to be idempotent, or to have a condition.
 
-A module of ``modules.py`` says in ``TABLES`` what it needs: a list of arguments of ``create_table``, in which names are
-without the prefix and ``BillingMode`` is PAY_PER_REQUEST unless given. ``flask dynamodb upgrade`` makes those that are
-missing, and changes none that exists.
+A module of ``modules.py`` declares its tables in ``TABLES``: a list of arguments of ``create_table``, in which names
+have no prefix and ``BillingMode`` is PAY_PER_REQUEST unless given. ``flask dynamodb upgrade`` makes the missing tables,
+and changes none that exists.
 
 Where ``AWS_ENDPOINT_URL_DYNAMODB`` is unset in development and in tests, moto imitates DynamoDB in a thread of this
-process. Its data are in the memory of the process: no other process sees them, not even that of ``upgrade``, so the
-tables are made when it starts.
+process. Its data are in the memory of the process: no other process sees them, not even that of ``upgrade``. So it
+makes the tables when it starts.
 https://docs.aws.amazon.com/boto3/latest/reference/services/dynamodb.html
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 LABEL = r"(?!-)[a-zA-Z\d-]{1,63}(?<!-)"
 URL = rf"(https?://({LABEL}\.)*{LABEL}(:\d+)?(/[!-~]*)?)?"
-#: Errors of status 400 that pass: too many requests, another transaction on the item, credentials that are renewed.
+#: Errors of status 400 that are temporary: throttling, a transaction on the same item, credentials being renewed.
 PASSING = {
     *("LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
     *("ThrottlingException", "TransactionConflictException", "TransactionInProgressException"),
@@ -61,7 +61,7 @@ def config(env: "Env") -> dict[str, Any]:
     url = env.text("AWS_ENDPOINT_URL_DYNAMODB", "", pattern=URL, hint=expected)
     if "?" in url or "#" in url or not _has_port(url):
         env.refuse("AWS_ENDPOINT_URL_DYNAMODB", expected)
-    expected = "Must be as AWS gave it."
+    expected = "Must be a value that AWS has issued."
     key = env.text("AWS_ACCESS_KEY_ID", "", pattern=r"[a-zA-Z\d_]{0,128}", hint=expected)
     secret = env.text("AWS_SECRET_ACCESS_KEY", "")
     if bool(key) != bool(secret):
@@ -69,7 +69,7 @@ def config(env: "Env") -> dict[str, Any]:
     return {
         "AWS_REGION": region or "eu-central-1",
         "AWS_ENDPOINT_URL_DYNAMODB": url,
-        # Without them, botocore asks whoever it knows: files of the user, the container, the machine.
+        # Without them, botocore looks for credentials: in files of the user, of the container, of the machine.
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_SESSION_TOKEN": env.text("AWS_SESSION_TOKEN", "", pattern="[!-~]*", hint=expected),
@@ -97,19 +97,19 @@ def client() -> "DynamoDBClient":
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     made = app.extensions["dynamodb"]
     if not made:
-        # Threads that come at once make one each, and take the first: none waits for another, who may be waiting for
-        # credentials.
+        # Threads that come at once make a client each, and all use the first. With a lock, they would wait for a thread
+        # that may be waiting for credentials.
         made.setdefault("client", _connect(app))
     return cast("DynamoDBClient", made["client"])
 
 
 def table(name: str) -> str:
-    """The whole name of a table."""
+    """The name of a table, with the prefix."""
     return f"{current_app.config['DYNAMODB_TABLE_PREFIX']}{name}"
 
 
 def tables() -> "list[CreateTableInputTypeDef]":
-    """What the modules of the service need, with whole names."""
+    """The tables that modules declare, with the prefix in their names."""
     needed = [given for module in current_app.extensions["modules"] for given in getattr(module, "TABLES", [])]
     return [{"BillingMode": "PAY_PER_REQUEST"} | given | {"TableName": table(given["TableName"])} for given in needed]
 
@@ -149,7 +149,7 @@ def upgrade() -> None:
 
     if _is_imitated(current_app):
         return click.echo("DynamoDB is imitated in each process, which makes its tables itself: nothing to do.")
-    # No request waits for it, and an emulator that has just started takes its time.
+    # No request waits for this command, and an emulator that has just started is slow.
     current_app.config["DYNAMODB_TIMEOUT"] = max(current_app.config["DYNAMODB_TIMEOUT"], 10)
     try:
         make(client(), tables())
@@ -163,7 +163,7 @@ def make(client: "DynamoDBClient", tables: "list[CreateTableInputTypeDef]") -> N
     """Make the tables that are missing, and wait until they can be used."""
     for given in tables:
         name = given["TableName"]
-        # Who may not create tables has to find them.
+        # A service that may not create tables must still find them.
         try:
             client.describe_table(TableName=name)
         except client.exceptions.ResourceNotFoundException:
@@ -176,7 +176,7 @@ def make(client: "DynamoDBClient", tables: "list[CreateTableInputTypeDef]") -> N
 def imitation() -> str:
     """Start moto's server in this process, and return its URL.
 
-    What moto keeps is of the process: should two threads start a server each, both have the same tables.
+    Should two threads start a server each, both have the same tables: moto keeps them for the whole process.
     """
     from moto.server import ThreadedMotoServer
 
@@ -198,8 +198,8 @@ def _connect(app: Flask) -> "DynamoDBClient":
     config = app.config
     url, timeout = config["AWS_ENDPOINT_URL_DYNAMODB"], config["DYNAMODB_TIMEOUT"]
     if _is_imitated(app):
-        url, timeout = imitation(), 60  # It begins by importing all that it needs.
-    # An emulator asks nobody who he is, and stands behind no proxy; but requests have to be signed.
+        url, timeout = imitation(), 60  # Its first request imports all of moto.
+    # An emulator checks no credentials and is behind no proxy. Requests have to be signed nevertheless.
     emulated = config["APP_ENV"] != "production" and url.startswith("http:")
     local = "local" if emulated else None
     # A session of its own: that of the process is shared with others, and is not safe for threads.
@@ -209,13 +209,13 @@ def _connect(app: Flask) -> "DynamoDBClient":
         aws_session_token=config["AWS_SESSION_TOKEN"] or None,
         region_name=config["AWS_REGION"],
     )
-    # A client that was made without credentials would never have any.
+    # A client made without credentials never gets any.
     if session.get_credentials() is None:
         raise NoCredentialsError
     options = Config(
         connect_timeout=timeout,
         read_timeout=timeout,
-        # Otherwise it waits for a minute, three times.
+        # The defaults are a minute, and three attempts.
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=config["WEB_THREADS"] + 2,
         tcp_keepalive=True,
@@ -239,7 +239,7 @@ def _observe(client: "DynamoDBClient", observers: list[nosql.Observer]) -> None:
 
     def answered(http_response: Any, parsed: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         code = parsed.get("Error", {}).get("Code") if http_response.status_code >= 300 else None
-        # That a condition is not fulfilled is an answer.
+        # A condition that is not met is no failure.
         failed = code and code != "ConditionalCheckFailedException"
         end(client.exceptions.from_code(code)(parsed, model.name) if failed else None, context)
 

@@ -76,7 +76,7 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
         # Otherwise the death of one worker ends the service.
         respawn_failed_workers=True,
         workers_kill_timeout=config["STOP_TIMEOUT"],
-        # Granian's log lines take the same way as all others.
+        # Granian's log lines are written like all others.
         log_dictconfig={"loggers": {"_granian": {}}, "handlers": {}},
     )
     granian.on_startup(ready)
@@ -103,7 +103,7 @@ def run(config: Mapping[str, Any], load: Callable[[], Flask], ready: Callable[[]
 
 
 def worker(load: Callable[[], Flask], made: Any) -> Flask:
-    """Make the application of a worker, which ends with the main process: an orphan would go on answering on the port."""
+    """Make the application of a worker, which ends with the main process: an orphan would keep the port."""
     Thread(target=_end_with, args=[parent_process()], daemon=True).start()
     app = load()
     made.value += 1

@@ -94,7 +94,7 @@ def init_app(app: Flask) -> None:
 
 
 class _Own:
-    """A metric whose values, those of its labels included, are of this service. prometheus_client asks one class for all."""
+    """A metric with values of this service alone: prometheus_client has one class of values for the process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         with _making:

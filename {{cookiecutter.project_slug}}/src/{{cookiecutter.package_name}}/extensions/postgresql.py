@@ -11,10 +11,10 @@ from sqlalchemy.engine import URL, Engine
 
 from ..core.settings import ConfigError
 
-#: What hosting services and libraries call it; the last is what SQLAlchemy does.
+#: The spellings of hosting services and libraries; the last one is SQLAlchemy's.
 SCHEMES = ["postgresql", "postgres", "postgresql+psycopg"]
 EXAMPLE = "postgresql://user:password@host/name"
-#: Where nobody answers. Without a user, libpq takes the name of the process's user, who has none in some containers.
+#: A host that never answers. Without a user, libpq looks up that of the process, who has no name in some containers.
 NOWHERE = {"host": "/dev/null", "hostaddr": "", "port": "", "user": "nobody"}
 #: Until the end of the transaction: a pooler may give the next one another connection to the server.
 LOCK = "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('migrations'))"
@@ -22,9 +22,9 @@ WRITABLE = "SELECT current_setting('transaction_read_only') = 'off'"
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that waits for the server for ``limit`` seconds, and no longer.
+    """A connection that waits for the server for at most ``limit`` seconds.
 
-    A server that is paused, or behind a network that swallows packets, keeps no time-out of its own.
+    The server's own time-outs do not help if it is paused, or if the network drops packets.
     """
 
     limit: float | None = None

@@ -28,10 +28,10 @@ from .sqlalchemy import Base, UTCDateTime, db
 if TYPE_CHECKING:
     from ..core.settings import Env
 
-#: By the name of the service, scanners of secrets find a token. 32 random bytes come after it, in base64 for URLs.
+#: The prefix lets secret scanners find a token. 32 random bytes follow, in URL-safe base64.
 PREFIX = f"{__name__.partition('.')[0]}_"
 FORM = re.compile(PREFIX + "[A-Za-z0-9_-]{43}")
-#: How often the use of a token is noted at most.
+#: The use of a token is recorded once in this time.
 NOTED = timedelta(minutes=1)
 
 commands = AppGroup("tokens", help="Tokens of machines that call the API.")
@@ -42,10 +42,10 @@ class Token(Base):
 
     __tablename__ = "tokens"
 
-    #: Whoever reads the table has no token. A slow hash is for what people choose: nobody guesses 32 random bytes.
+    #: The table contains no token. A slow hash protects passwords; nobody can guess 32 random bytes.
     digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(80))
-    #: With a blank between two.
+    #: Separated by blanks.
     scopes: Mapped[str] = mapped_column(sa.Text)
     created: Mapped[datetime] = mapped_column(UTCDateTime)
     expires: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -53,7 +53,7 @@ class Token(Base):
 
     @property
     def id(self) -> str:
-        """What it is called in lists and as ``g.user.subject``: enough of the digest, which is never given twice."""
+        """Its name in lists, and in ``g.user.subject``: the beginning of the digest."""
         return self.digest[:12]
 
 
@@ -63,13 +63,13 @@ FOUND = sa.select(Token.digest, Token.name, Token.scopes, Token.expires, Token.u
 
 
 def config(env: "Env") -> dict[str, Any]:
-    # No setting: logs and reports of errors take it out.
+    # For redaction, in logs and in reports of errors.
     return {"TOKENS_SECRET_PATTERN": FORM.pattern}
 
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(commands)
-    # A thread, because a row or a whole file may be locked, and no request waits for that. Tests have one connection.
+    # In a thread, because no request waits for the lock of a row, or of a file. Tests have one connection.
     later = (lambda call: call()) if app.testing else ThreadPoolExecutor(1, "tokens").submit
     readers(app).append(partial(read, later))
 
@@ -77,14 +77,14 @@ def init_app(app: Flask) -> None:
 def read(later: Callable[[Callable[[], None]], object], token: str) -> Caller | None:
     """Find the token of a request; None if it is not valid.
 
-    No comparison here takes longer for a better guess: what the database looks up is the digest of the guess.
+    A better guess takes no longer than any other, because the database compares digests.
     """
     if not FORM.fullmatch(token):
         return None
     begun = db.session.in_transaction()
     row = db.session.connection().execute(FOUND, {"sought": digest(token)}).first()
     if not begun and request.method not in ("GET", "HEAD"):
-        db.session.rollback()  # Nobody waits for a transaction while the body comes.
+        db.session.rollback()  # Reading the body may take long: no transaction stays open meanwhile.
     now = datetime.now(UTC)
     if row is None or row.expires <= now:
         return None
@@ -95,7 +95,7 @@ def read(later: Callable[[Callable[[], None]], object], token: str) -> Caller | 
 
 
 def note(app: Flask, digest: str) -> None:
-    """Note that a token was used, in a transaction of its own; if that fails, the next request tries again."""
+    """Record the use of a token, in a transaction of its own. If that fails, the next request tries again."""
     now = datetime.now(UTC)
     stale = sa.or_(Token.used.is_(None), Token.used <= now - NOTED)
     with app.app_context(), suppress(sa.exc.SQLAlchemyError), db.sessionmaker() as own:
@@ -117,8 +117,8 @@ def new(name: str, scopes: list[str], days: int) -> tuple[str, Token]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Say in a line that the database is away, or has not been migrated."""
+def click_errors() -> Iterator[None]:
+    """End a command with one line if the database is away, or is not migrated."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -129,7 +129,7 @@ def told() -> Iterator[None]:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, help="What it may do, such as notes:read; can be repeated.")
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650), help="How long it works.")
-@told()
+@click_errors()
 def make(name: str, scopes: tuple[str, ...], days: int) -> None:
     """Make a token called NAME, and print it: nobody can read it again."""
     if not (name.isprintable() and name.strip() and len(name) <= 80):
@@ -146,7 +146,7 @@ def make(name: str, scopes: tuple[str, ...], days: int) -> None:
 
 
 @commands.command("list")
-@told()
+@click_errors()
 def list_() -> None:
     """List the tokens, and when each was last used."""
     for row in db.session.scalars(sa.select(Token).order_by(Token.name, Token.created)):
@@ -157,7 +157,7 @@ def list_() -> None:
 
 @commands.command()
 @click.argument("token")
-@told()
+@click_errors()
 def revoke(token: str) -> None:
     """Revoke the token of this name or id, or one that was found: it is refused from the next request on."""
     given = digest(token)

@@ -86,6 +86,6 @@ def test_a_scheme_that_nothing_provides(app: Flask, api: Callable[[str], Any], p
     app.add_url_rule("/api/v1/secret", view_func=api("contract").operation(204, security="oidc")(nobody))
     error = api("contract").ContractError
     with pytest.raises(error, match="/api/v1/secret asks for oidc"):
-        package.core.server.serving.send(app, address="", workers=1)
+        package.core.server.serving.send(app)
     with pytest.raises(error, match="/api/v1/secret asks for oidc"):
         api("openapi").make(app, "/api/v1")

@@ -175,6 +175,19 @@ def test_what_is_dropped_on_sqlite_comes_back_on_any_database(
     assert "sa.Column('born', sa.DateTime(timezone=True)" in migration.read_text()
 
 
+def test_defaults_are_those_of_any_database(migrating: Callable[[], Flask], folder: Path, pets: sa.Table) -> None:
+    for name, default in (("tame", sa.false()), ("alive", sa.true())):
+        pets.append_column(sa.Column(name, sa.Boolean, server_default=default))
+    for number, text in enumerate(("", "a")):
+        pets.append_column(sa.Column(f"text_{number}", sa.String(9), server_default=text))
+    succeed(migrating(), "first-migration")
+    (first,) = folder.glob("*_first.py")
+    assert "server_default=sa.false()" in first.read_text()
+    assert "server_default=sa.true()" in first.read_text()
+    succeed(migrating(), "db", "upgrade")
+    succeed(migrating(), "db", "check")
+
+
 def test_a_database_that_is_away_is_said(probe: Callable[..., Flask]) -> None:
     result = command(probe("extensions.sqlalchemy", DATABASE_URL="sqlite:////nowhere/at/all.sqlite"), "db", "current")
     assert result.exit_code == 1

@@ -1,7 +1,7 @@
 """Accounts: to sign up, in and out, and to choose a new password. All of it is yours to change.
 
-Nobody can find out who has an account: to sign up and to ask for a new password do the same, whoever asks. A mail with a
-link goes to the address, and who can read that chooses a password, for a new account or for the one that there is.
+Nobody can find out who has an account: signing up and resetting a password do the same for every address. A mail with a
+link goes to it, and whoever can read that mail chooses a password, for a new account or for the existing one.
 """
 
 from time import time_ns
@@ -12,11 +12,12 @@ import structlog
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from ...extensions.accounts.links import mail_link, next_page, no_store, read_link, stale
+from ...extensions.accounts.links import mail_link, read_link, stale
 from ...extensions.accounts.passwords import hash_password
 from ...extensions.accounts.throttle import forgive, limit, now
 from ...extensions.i18n import gettext as _
 from ...extensions.i18n import lazy_gettext as _l
+from ...extensions.pages import next_page, no_store
 from ...extensions.pages.forms import Form
 from ...extensions.sqlalchemy import db
 from . import commands, users
@@ -99,7 +100,7 @@ def ask_for_address(title: str, subject: str, mail: str) -> ResponseReturnValue:
 
 @bp.route("/password", methods=["GET", "POST"])
 def choose_password() -> ResponseReturnValue:
-    """Follow the link: choose a password, for a new account or for the one that there is."""
+    """Follow the link: choose a password, for a new account or for the existing one."""
     email, made = read_link()
     form = NewPasswordForm()
     hashed = hash_password(form.password.data) if form.validate_on_submit() else ""
@@ -161,7 +162,7 @@ def second_factor() -> ResponseReturnValue:
     """Ask for a code, after the password."""
     user_id, remember, since = session.get("halfway", (0, False, 0))
     user = db.session.get(User, user_id)
-    # A password that was changed in the meantime was another one.
+    # Not after the password was changed in the meantime.
     if not user or since < max(time_ns() - 600 * 10**9, user.links_since):
         return redirect(url_for(".sign_in", next=request.args.get("next")))
     form = CodeForm()

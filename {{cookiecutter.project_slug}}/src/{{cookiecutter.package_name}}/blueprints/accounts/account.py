@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 
-from ...extensions.accounts.links import mail_link, no_store, read_link, stale
+from ...extensions.accounts.links import mail_link, read_link, stale
 from ...extensions.accounts.passwords import hash_password
 from ...extensions.accounts.throttle import digest, limit
 from ...extensions.i18n import gettext as _
+from ...extensions.pages import no_store
 from ...extensions.sqlalchemy import conflict, db
 from . import show, users
 from .forms import ButtonForm, CodeForm, EmailForm, NewPasswordForm

@@ -17,11 +17,11 @@ class User(Base):
     email: Mapped[str] = mapped_column(String(254), unique=True)
     #: A hash by argon2id, which says how it was made.
     password: Mapped[str] = mapped_column(String(255))
-    #: Links in mails that were made before are worth nothing: nanoseconds, because some databases keep whole seconds.
+    #: Older links in mails are invalid. Nanoseconds, because some databases store whole seconds.
     links_since: Mapped[int] = mapped_column(BigInteger, default=time_ns)
     staff: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
-    #: The second factor, where there is one; and the last 30 seconds of which a code was used, so that none is twice.
+    #: The second factor, if there is one; and the last time step of which a code was used: no code is accepted twice.
     totp_secret: Mapped[str | None] = mapped_column(String(32))
     totp_step: Mapped[int] = mapped_column(default=0)
 
@@ -36,14 +36,14 @@ class SignIn(Base):
 
     __tablename__ = "sign_ins"
 
-    #: A digest: who reads the table cannot sign in with it.
+    #: A digest: nobody who reads the table can sign in with it.
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     device: Mapped[str] = mapped_column(String(200), default="")
     remember: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     seen: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
-    #: When it was last proven who sits there.
+    #: When the user last authenticated on it.
     confirmed: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     #: The secret of a second factor that is being added.
     totp_secret: Mapped[str | None] = mapped_column(String(32))

@@ -7,9 +7,9 @@ from flask import Blueprint, Response, abort, current_app, flash, redirect, requ
 from flask.typing import ResponseReturnValue
 
 from ...extensions.accounts.challenges import answered, new_challenge, site
-from ...extensions.accounts.links import next_page
 from ...extensions.accounts.throttle import digest
 from ...extensions.i18n import gettext as _
+from ...extensions.pages import next_page
 from ...extensions.sqlalchemy import conflict, db
 from . import show, signed_in, users
 from .forms import ButtonForm

@@ -30,13 +30,13 @@ R = TypeVar("R")
 
 #: How long somebody stays signed in, and for how long a device may be away: a remembered one, and any other.
 LIFETIME, REMEMBERED, FORGOTTEN = timedelta(days=30), timedelta(days=14), timedelta(days=1)
-#: How long after a sign-in what matters may be done.
+#: How long after a sign-in sensitive changes are possible without a new one.
 RECENT = timedelta(minutes=15)
-#: How long what somebody else may have done can be taken back, and how many mails a quarter of an hour has.
+#: How long a change of the address can be undone, and how many mails an address gets in a quarter of an hour.
 UNDO, MAILS = timedelta(days=7), 5
 
 
-#: Sent with the application and ``user`` when they take their account back: what somebody else may have added goes.
+#: Sent with the application and ``user`` when they take their account back. Receivers remove other ways to sign in.
 taken_back = Namespace().signal("taken_back")
 
 
@@ -57,7 +57,7 @@ def set_password(user: User, hashed: str) -> None:
 def check(email: str, password: str) -> User | None:
     """Return the user whose password this is. It takes as long where there is no such user."""
     email = normal_email(email)
-    # Columns, because to make an object of a row takes time that can be measured.
+    # Columns, because making an object of a row takes measurable time, which would reveal that there is a user.
     row = db.session.execute(sa.select(User.email, User.password).where(User.email == email)).first()
     hashed = row.password if row and row.email == email else None
     renewed = verify_password(password, hashed)
@@ -71,7 +71,7 @@ def check(email: str, password: str) -> User | None:
 def find(email: str) -> User | None:
     """Return the user of an address."""
     user = db.session.scalar(sa.select(User).where(User.email == normal_email(email)))
-    # MySQL takes letters that look alike for the same.
+    # MySQL's collation takes similar letters, such as e and é, for the same.
     return user if user and user.email == normal_email(email) else None
 
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, abort, current_app, flash, redirect, render_
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
-from ...extensions.accounts.links import no_store
+from ...extensions.pages import no_store
 from ...extensions.pages.forms import Form
 from ...extensions.sqlalchemy import db
 from ...signals import events

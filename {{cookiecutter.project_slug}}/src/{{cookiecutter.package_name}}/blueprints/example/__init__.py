@@ -22,10 +22,8 @@ converted = events.signal("converted")
 def convert() -> ResponseReturnValue:
     """Convert ``{"celsius": 20}`` to degrees Fahrenheit."""
     match request.get_json():
-        case {"celsius": int() | float() as celsius} if ABSOLUTE_ZERO <= celsius <= HOTTEST and not isinstance(
-            celsius, bool
-        ):
+        case {"celsius": int() | float() as value} if ABSOLUTE_ZERO <= value <= HOTTEST and not isinstance(value, bool):
             converted.send(current_app._get_current_object())  # type: ignore[attr-defined]
-            return {"celsius": celsius, "fahrenheit": round(celsius * 9 / 5 + 32, 2)}
+            return {"celsius": value, "fahrenheit": round(value * 9 / 5 + 32, 2)}
         case _:
             abort(422, f"Send an object with a number, celsius, from {ABSOLUTE_ZERO} to {HOTTEST}.")

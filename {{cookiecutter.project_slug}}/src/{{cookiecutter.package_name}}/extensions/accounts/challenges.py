@@ -23,7 +23,7 @@ def new_challenge() -> bytes:
 
 
 def answered(verify: Any, **more: Any) -> Any:
-    """Verify the answer to the challenge. It is worth nothing after that, whatever comes of it."""
+    """Verify the answer to the challenge, which is used up by that, also if the answer is wrong."""
     from webauthn.helpers.exceptions import WebAuthnException
 
     challenge, made = session.pop("challenge", ("", 0))

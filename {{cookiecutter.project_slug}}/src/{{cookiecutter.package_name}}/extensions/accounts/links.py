@@ -1,10 +1,10 @@
-"""Links in mails, and where a page goes on. A link tells its page what it is about, and when it was made: signed, not secret."""
+"""Links in mails. A link says what it is for, and when it was made: it is signed, and not secret."""
 
 from datetime import timedelta
 from time import time_ns
 from typing import Any, NoReturn
 
-from flask import Response, abort, current_app, request, url_for
+from flask import abort, current_app, request, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from ..email import send
@@ -16,7 +16,7 @@ AGE = timedelta(hours=1)
 
 
 def mail_link(to: str, subject: str, template: str, endpoint: str, *about: object) -> None:
-    """Send a mail with a link to a page, which finds out that it is about this, and when it was made."""
+    """Send a mail with a link to a page. ``read_link`` there returns ``about``, and when the link was made."""
     url = current_app.config["SITE_URL"] + url_for(endpoint, token=signer(endpoint).dumps([*about, time_ns()]))
     send(to, subject, template, url=url)
     db.session.commit()  # A worker sends what was committed.
@@ -43,17 +43,3 @@ def stale() -> NoReturn:
 def signer(purpose: str) -> URLSafeTimedSerializer:
     keys = [*current_app.config["SECRET_KEY_FALLBACKS"], current_app.config["SECRET_KEY"]]
     return URLSafeTimedSerializer(keys, salt=f"accounts.{purpose}")
-
-
-def next_page(otherwise: str) -> str:
-    """Return ``next``, if it is a path of this site. Browsers read a backslash as a slash, and leave out tabs."""
-    target = request.args.get("next", "")
-    if target.startswith("/") and not target.startswith("//") and target.isprintable() and "\\" not in target:
-        return target
-    return url_for(otherwise)
-
-
-def no_store(response: Response) -> Response:
-    """Let no browser keep a page: who goes back after a sign-out sees nothing."""
-    response.headers["Cache-Control"] = "no-store"
-    return response

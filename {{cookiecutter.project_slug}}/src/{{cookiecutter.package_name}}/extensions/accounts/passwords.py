@@ -14,15 +14,15 @@ passwords = PasswordHash([Argon2Hasher(time_cost=2, memory_cost=19456, paralleli
 
 
 def hash_password(password: str) -> str:
-    """Hash a password. The transaction ends before: this takes long, and others may wait for it."""
+    """Hash a password. This ends the transaction first: hashing is slow, and others may wait for locks."""
     db.session.rollback()
     return passwords.hash(normal(password))
 
 
 def verify_password(password: str, hashed: str | None) -> str | None:
-    """Return the hash of a right password, made anew if it is out of date. It takes as long where there is no hash.
+    """Return the hash if the password is right, renewed if its parameters are outdated.
 
-    The transaction ends before.
+    It takes as long if there is no hash. This ends the transaction first.
     """
     db.session.rollback()
     valid, renewed = passwords.verify_and_update(normal(password), hashed or _nobody())

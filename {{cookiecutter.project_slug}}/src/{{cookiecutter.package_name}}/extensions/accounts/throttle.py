@@ -16,10 +16,10 @@ from werkzeug.exceptions import TooManyRequests
 from ..i18n import gettext as _
 from ..sqlalchemy import Base, UTCDateTime, db
 
-#: In how long something may be tried so often.
+#: The period in which tries are counted.
 PERIOD = timedelta(minutes=15)
-#: By one network for one account; by one network; for one account, whoever tries: otherwise, anybody could keep anybody
-#: out.
+#: The most tries in it: of one network for one account; of one network for all accounts; and of all networks for one
+#: account, which are many, because otherwise anybody could lock anybody out.
 EACH, NETWORK, ACCOUNT = 10, 50, 100
 
 
@@ -57,7 +57,7 @@ def limit(what: str, account: str, account_most: int | None = None) -> None:
 
 
 def forgive(what: str, account: str) -> None:
-    """Forget the tries of this network for an account, and this one of the others: many people may share a network."""
+    """Forget the tries of this network for an account, and one try in the other two counts: people share networks."""
     each, network, whole = keys(what, account)
     prune(Attempt, Attempt.key == each)
     for key in (network, whole):
@@ -65,9 +65,9 @@ def forgive(what: str, account: str) -> None:
 
 
 def once(what: str) -> None:
-    """Refuse what was here before, within the period.
+    """Accept something once in the period.
 
-    :raises BadRequest: the second time, and both times if they come at once.
+    :raises BadRequest: the second time; if two come at once, for both.
     """
     key = digest(what)
     db.session.add(Attempt(key=key))
@@ -81,7 +81,7 @@ def keys(what: str, account: str) -> tuple[str, str, str]:
 
 
 def network() -> str:
-    """The address of the client; of IPv6 the part that one client may have: it chooses the rest."""
+    """The address of the client. Of an IPv6 address, the first 64 bits: a client may use any address that begins so."""
     try:
         address = ip_address(request.remote_addr or "")
     except ValueError:  # A socket that is a file.

@@ -18,7 +18,7 @@ from .security import scheme
 class Caller:
     """Who has sent a token: ``g.user`` of the operation."""
 
-    #: Told apart from those of all other readers: what is kept for a caller is kept under this.
+    #: Unique among the callers of all readers: what is stored for a caller is stored under this.
     subject: str
     scopes: frozenset[str]
 
@@ -26,12 +26,12 @@ class Caller:
         """Answer 403 unless the token has these scopes."""
         if missing := scopes - self.scopes:
             response = problem(Forbidden(f"This token lacks {', '.join(sorted(missing))}."))
-            told: dict[str, str | None] = {"error": "insufficient_scope", "scope": " ".join(sorted(scopes))}
-            response.headers["WWW-Authenticate"] = WWWAuthenticate("bearer", told).to_header()
+            parameters: dict[str, str | None] = {"error": "insufficient_scope", "scope": " ".join(sorted(scopes))}
+            response.headers["WWW-Authenticate"] = WWWAuthenticate("bearer", parameters).to_header()
             abort(response)
 
 
-#: Looks at a token, and returns None if it is none of its own.
+#: Reads a token, and returns None for a token of another kind.
 Reader = Callable[[str], Caller | None]
 
 
@@ -50,7 +50,7 @@ def known_scopes(app: Flask) -> set[str]:
 
 
 def read() -> Caller | None:
-    """The caller, by the header Authorization alone: addresses are logged. 401 for a token that nobody knows."""
+    """The caller, by the header Authorization alone, because URLs are logged. An unknown token is answered 401."""
     sent = request.authorization
     if sent is None or sent.type != "bearer":
         return None

@@ -99,20 +99,20 @@ class operation:  # noqa: N801 (it is a decorator)
 class Operation:
     """A view with its contract around it."""
 
-    def __init__(self, view: Callable[..., object], told: operation) -> None:
+    def __init__(self, view: Callable[..., object], options: operation) -> None:
         functools.update_wrapper(self, view)
         self.view = view
-        self.id = told.operation_id or view.__name__
-        self.status = told.status
-        self.headers = dict(told.headers)
-        self.etag = told.etag
-        self.further = told.further
-        security = told.security or (() if told.scopes is None else "bearer")
+        self.id = options.operation_id or view.__name__
+        self.status = options.status
+        self.headers = dict(options.headers)
+        self.etag = options.etag
+        self.further = options.further
+        security = options.security or (() if options.scopes is None else "bearer")
         self.security = (security,) if isinstance(security, str) else security
-        if isinstance(told.scopes, str):
-            raise ContractError(f"{view.__qualname__} needs a list of scopes: [{told.scopes!r}].")
-        self.scopes = frozenset(told.scopes or ())
-        self.media_type = told.media_type
+        if isinstance(options.scopes, str):
+            raise ContractError(f"{view.__qualname__} needs a list of scopes: [{options.scopes!r}].")
+        self.scopes = frozenset(options.scopes or ())
+        self.media_type = options.media_type
         self.arguments = get_type_hints(view, include_extras=True)
         if untyped := {*inspect.signature(view).parameters, "return"} - self.arguments.keys():
             raise ContractError(f"{view.__qualname__} needs types for {', '.join(sorted(untyped))}.")
@@ -133,7 +133,7 @@ class Operation:
         implied += [(404,)] if self.arguments else []
         implied += [(401, 403)] if self.security else []
         implied += [(413, 415)] if self.takes else []
-        self.errors = set(told.errors).union(*implied)
+        self.errors = set(options.errors).union(*implied)
         #: Further parameters of the document, which an option reads.
         self.parameters: list[dict[str, Any]] = []
 

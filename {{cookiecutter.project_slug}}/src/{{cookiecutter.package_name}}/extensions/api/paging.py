@@ -2,7 +2,7 @@
 
 A cursor holds the sort key of the last item seen, which has to be unique, such as ``(created, id)``. Clients treat a
 cursor as opaque. It is validated and not signed: a client that forges one starts where it likes. A client misses an
-item that was committed after the client had passed its key: the transaction took the key early, and committed late.
+item whose key was assigned before, and committed after, the client had read past that key.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -69,7 +69,7 @@ def _words(schema: dict[str, Any], keyword: str) -> list[str | None]:
 
 
 def from_text(value: object, kind: Any) -> object:
-    """A text, or several, as the values that a type takes, written as in JSON: ``true`` and not ``1``, no ``nan``."""
+    """A text, or several, as a value that fits a type. It is written as in JSON: ``true`` and not ``1``, no ``nan``."""
     with suppress(ValidationError):
         return msgspec.convert(value, kind)
     if isinstance(value, list):
@@ -81,7 +81,7 @@ def from_text(value: object, kind: Any) -> object:
 
 
 def check(value: object, kind: Any, mistakes: list[Mistake], parameters: bool = False) -> object:
-    """The value as its type; or None, after its mistakes were appended."""
+    """Convert a value to its type. If that fails, append the mistakes, and return None."""
     try:
         return msgspec.convert(value, kind, str_keys=True)
     except ValidationError:

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 #: Seconds for which others wait while one computes. Then the next one computes.
 HOLD = 10
-#: Seconds in which nobody waits for an answer that could not be kept the last time.
+#: Seconds in which nobody waits for an answer after one that could not be kept.
 PASS = 5
 #: Conditions of a request. A view that is to be kept answers as if there were none.
 CONDITIONS = {"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE"}
-#: The headers by which somebody is known: what varies by them is kept only with ``by``, or for who sends neither.
+#: The headers that identify a client: what varies by them is kept only with ``by``, or for clients without them.
 PERSONAL = {"authorization", "cookie"}
 
 P = ParamSpec("P")
@@ -51,10 +51,10 @@ class Store(Protocol):
     def read(self, keys: Sequence[str]) -> list[bytes | None]: ...
 
     def write(self, key: str, value: bytes, seconds: float, touch: Sequence[str] = ()) -> None:
-        """Keep a value, and those of ``touch`` that are there as long as it."""
+        """Keep a value, and let the existing keys of ``touch`` expire at the same time."""
 
     def add(self, key: str, value: bytes, seconds: float) -> bool:
-        """Keep a value if there is none, and say whether there was none."""
+        """Keep a value unless the key has one, and return whether it was kept."""
 
     def remove(self, key: str) -> None: ...
 
@@ -95,7 +95,7 @@ class Cache:
     def forget(self, group: str) -> None:
         try:
             self.store.remove(group)
-        except AwayError:  # What had to be written is written by now: an error would only have it repeated.
+        except AwayError:  # The caller has already written its data: after an error, it would repeat that.
             structlog.get_logger().warning("cache_not_forgotten", group=group)
 
 
@@ -119,7 +119,7 @@ class Turn:
                 self.stamp = stamp
                 return None
             if self.store.add(f"{self.key}:lock", b"1", HOLD):
-                self.mine = True  # Another one may have ended a moment ago: look once more.
+                self.mine = True  # Another thread may have kept it a moment ago: look once more.
                 for group in self.groups:
                     self.store.add(group, token_bytes(8), self.seconds + HOLD)
             else:
@@ -127,7 +127,7 @@ class Turn:
                 pause = min(2 * pause, 0.05)
 
     def keep(self, entry: bytes) -> None:
-        """Keep what was computed. Nothing, ``b""``, lets others compute it for a while, without waiting."""
+        """Keep what was computed. After ``b""``, others compute it themselves for a while, without waiting."""
         left = (self.seconds if entry else min(self.seconds, PASS)) - (ephemeral.now() - self.started)
         try:
             if self.stamp and left > 0:
@@ -141,7 +141,7 @@ class Turn:
         try:
             if self.mine:
                 self.store.remove(f"{self.key}:lock")
-        except AwayError:  # Then it ends by itself.
+        except AwayError:  # Then the lock expires.
             pass
 
 
@@ -162,7 +162,7 @@ class Named:
 
     @property
     def whole(self) -> str:
-        """Services on one server each have names of their own."""
+        """The group of all entries. Services may share a server, so it has the name of the service."""
         return f"{current_app.name}:cache:{self.cached_as}"
 
 
@@ -247,8 +247,8 @@ class CachedView(Named):
                 return response
             if who:
                 response.headers.setdefault("Cache-Control", "private")
-            told = [[name, text] for name, text in response.headers if name != "Content-Length"]
-            found.keep(orjson.dumps([found.started, told]) + b"\n" + response.get_data())
+            headers = [[name, text] for name, text in response.headers if name != "Content-Length"]
+            found.keep(orjson.dumps([found.started, headers]) + b"\n" + response.get_data())
             return _conditional(response)
 
         return answer
@@ -308,7 +308,7 @@ def _answer(entry: bytes) -> Response:
 
 
 def _conditional(response: Response) -> Response:
-    """Answer 304 if the client has the same."""
+    """Answer 304 if the client has the current version."""
     asked = CONDITIONS - {"HTTP_RANGE"} | {"REQUEST_METHOD"}
     response.make_conditional({name: request.environ[name] for name in asked & request.environ.keys()})
     return response

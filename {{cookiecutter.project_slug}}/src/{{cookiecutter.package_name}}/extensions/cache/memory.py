@@ -27,7 +27,7 @@ class Memory:
             return [entry[0] if (entry := self.entries.get(key)) else None for key in keys]
 
     def write(self, key: str, value: bytes, seconds: float, touch: Sequence[str] = ()) -> None:
-        with self.lock, suppress(ValueError):  # It is larger than all that may be kept.
+        with self.lock, suppress(ValueError):  # The value is larger than the whole cache.
             for each in touch:
                 if entry := self.entries.get(each):
                     self.entries[each] = (entry[0], seconds)

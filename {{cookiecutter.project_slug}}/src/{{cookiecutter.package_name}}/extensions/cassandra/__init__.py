@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 HOST = r"[\w.-]+|[\da-fA-F]*:[\da-fA-F.]*:[\da-fA-F:.]*"
-#: Seconds for which what has failed is not tried again: each try takes threads, and makes lines in the log.
+#: Seconds until a failed connection or statement is tried again: each try takes threads and log lines.
 PAUSE = 0.5
-#: Errors of a server that is in trouble, by their numbers: its own mistake, too many requests, still starting, a
-#: TRUNCATE in which a node is away, a condition of which it does not know whether it was applied.
+#: Codes of errors that are no fault of the statement: server error, overloaded, bootstrapping, a TRUNCATE that failed
+#: because a node is away, a condition of which nobody knows whether it was applied.
 #: https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v5.spec, section 9
 TROUBLE = {0x0000, 0x1001, 0x1002, 0x1003, 0x1700}
 
 
 class UnavailableError(Exception):
-    """Cassandra cannot be used: the message says what to do, to ``/readyz`` and the log."""
+    """Cassandra cannot be used. ``/readyz`` and the log show the message, which says what to do."""
 
 
 def config(env: "Env") -> dict[str, Any]:
@@ -91,7 +91,7 @@ def init_app(app: Flask) -> None:
 
 
 def execute(statement: str, parameters: Sequence[Any] = ()) -> Rows:
-    """Run a statement, with a ``?`` for each parameter: a text with values in it would be prepared for each value."""
+    """Run a statement, with a ``?`` for each value: one with values in it would be prepared again and again."""
     return client().execute(statement, parameters)
 
 
@@ -115,17 +115,17 @@ def ready() -> None:
 
 
 class Client:
-    """The session of each process, and the statements that it has prepared: none is made before it is needed.
+    """The session of each process, and its prepared statements. Each is made when it is first needed.
 
-    The driver may wait much longer than a request has time: for one node after the other until one takes a connection,
-    and ten seconds for a statement to be prepared. So each is done by a thread of its own, for which all requests wait
-    that need it, each as long as it has time.
+    The driver may block longer than a request may wait: it tries one node after the other until one accepts a
+    connection, and prepares a statement for up to ten seconds. So a thread of its own makes each of them, and all
+    requests that need it wait for that thread, each until its own deadline.
     """
 
     def __init__(self, config: Mapping[str, Any], observers: Sequence[nosql.Observer] = ()) -> None:
         self.config = config
         self.observers = observers
-        #: By the process: a session that a fork has inherited never answers, because its threads are the parent's.
+        #: By process id and name: a session inherited by a fork never answers: its threads are the parent's.
         self.made: dict[tuple[int, str], Future[Any]] = {}
 
     def session(self, deadline: float | None = None) -> Any:
@@ -144,7 +144,7 @@ class Client:
         return rows
 
     def close(self) -> None:
-        """Close the session: the next statement makes another one."""
+        """Close the session. The next statement opens another one."""
         made = self.made.pop((os.getpid(), ""), None)
         self.made.clear()
         if made and made.done() and not made.exception():
@@ -164,7 +164,7 @@ class Client:
             raise
 
     def _replace(self, pid: int, old: Any) -> None:
-        """Replace a session whose nodes are all away: they may come back with addresses that it never asks for."""
+        """Replace a session whose nodes are all away: they may come back at addresses that the session does not know."""
         if self.session() is old:
             new = connect(self.config, self.config["CASSANDRA_KEYSPACE"])
             if _reached(old):
@@ -186,7 +186,7 @@ class Client:
             raise UnavailableError(f"Cassandra has not answered within {self.config['CASSANDRA_TIMEOUT']} s.") from None
 
     def _start(self, name: str, make: Callable[[], Any]) -> Future[Any]:
-        """Start a thread that makes it, unless there is one."""
+        """Start a thread that makes it, unless one runs."""
         key, mine = (os.getpid(), name), Future[Any]()
         future = self.made.setdefault(key, mine)
         if future is mine:
@@ -203,7 +203,7 @@ class Client:
 
 
 class Nodes:
-    """A listener of the driver: it logs nodes that go and come."""
+    """A listener of the driver: it logs which nodes go down and come up."""
 
     def on_up(self, node: Any) -> None:
         structlog.get_logger().warning("cassandra_node_up", node=str(node.endpoint))
@@ -215,10 +215,10 @@ class Nodes:
 
 
 def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | None = None) -> Any:
-    """Connect, each time by a new cluster: one that could not connect is shut down for ever.
+    """Connect by a new cluster: a cluster that could not connect cannot be used again.
 
     :param timeout: seconds that a statement may take, if that is not ``CASSANDRA_TIMEOUT``.
-    :raises UnavailableError: if somebody has to do something.
+    :raises UnavailableError: if an operator has to act.
     """
     from cassandra import UnresolvableContactPoints
     from cassandra.auth import PlainTextAuthProvider
@@ -234,9 +234,9 @@ def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | No
     seconds = timeout or config["CASSANDRA_TIMEOUT"]
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(config["CASSANDRA_DATACENTER"])),
-        # The default tries a statement on another node when the first does not answer, though it may have run.
+        # The default repeats a statement on another node when the first does not answer, though it may have run.
         retry_policy=FallthroughRetryPolicy(),
-        # The default asks one node, which may not have what was written a moment ago.
+        # The default asks one node, which may lack what was written a moment ago.
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         request_timeout=seconds,
         row_factory=dict_factory,
@@ -249,7 +249,7 @@ def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | No
             auth_provider=PlainTextAuthProvider(user, config["CASSANDRA_PASSWORD"]) if user else None,
             ssl_context=_context(config["CASSANDRA_CA"]),
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            # Unset, the driver begins with one that no Cassandra speaks, and cannot come down to that of 2.1.
+            # Unset, the driver begins with a version that no Cassandra speaks, and cannot go down to that of 2.1.
             protocol_version=config["CASSANDRA_PROTOCOL"],
             connect_timeout=min(seconds, 1),
             control_connection_timeout=min(seconds, 1),
@@ -257,7 +257,7 @@ def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | No
             # A node that is paused, or behind a network that swallows packets, is noticed and passed over.
             idle_heartbeat_interval=5,
             idle_heartbeat_timeout=seconds,
-            # More often than PAUSE: the driver's own thread tries, and no request waits for it.
+            # Shorter than PAUSE: the driver's own thread tries, and no request waits for it.
             reconnection_policy=ConstantReconnectionPolicy(0.2, max_attempts=None),
         )
     except UnresolvableContactPoints:
@@ -267,8 +267,7 @@ def connect(config: Mapping[str, Any], keyspace: str | None, timeout: float | No
         cluster.register_listener(Nodes())
         return session
     except NoHostAvailable as error:
-        reason = _reason(config, cluster.metadata, error)
-        if reason:
+        if reason := _reason(config, cluster.metadata, error):
             raise UnavailableError(reason) from error
         raise
     finally:
@@ -280,7 +279,7 @@ def _context(authority: str) -> ssl.SSLContext | None:
     if not authority:
         return None
     context = ssl.create_default_context(cafile=authority)
-    # Nodes tell each other's addresses, which certificates seldom name. Only this authority is trusted.
+    # The driver reaches nodes by IP address, which certificates seldom contain. Only this authority is trusted.
     context.check_hostname = False
     return context
 
@@ -299,7 +298,7 @@ def _prepare(session: Any, statement: str) -> Any:
 
 
 def _reason(config: Mapping[str, Any], metadata: Any, error: Any) -> str:
-    """What somebody has to do, if the servers that are there do not help; the driver says less of it."""
+    """What an operator has to do, in clearer words than the driver's; empty if waiting may help."""
     from cassandra import AuthenticationFailed
 
     causes = [*error.errors.values()] if isinstance(error.errors, Mapping) else []
@@ -322,7 +321,7 @@ def _reason(config: Mapping[str, Any], metadata: Any, error: Any) -> str:
 
 
 def _answer(error: Any) -> ResponseReturnValue:
-    """Answer 503 while it is away, too slow or in trouble; what is wrong with a statement is a bug."""
+    """Answer 503 while Cassandra is away, too slow or in trouble; a wrong statement is a bug, and is answered 500."""
     from cassandra import CoordinationFailure, OperationTimedOut, Timeout, Unavailable
     from cassandra.cluster import NoHostAvailable
     from cassandra.connection import ConnectionException

@@ -1,7 +1,7 @@
 """Tables: ``flask cassandra upgrade`` makes what is missing of the keyspace, and of what modules declare.
 
-A module that ``modules.py`` lists may have a constant, ``SCHEMA``, a list of statements that do no harm when they run
-again, because each upgrade runs all of them:
+A module that ``modules.py`` lists may have a constant, ``SCHEMA``: a list of statements. They have to be idempotent,
+because each upgrade runs all of them:
 
     SCHEMA = ["CREATE TABLE IF NOT EXISTS visits (path text, id timeuuid, agent text, PRIMARY KEY (path, id))"]
 
@@ -21,10 +21,10 @@ from flask.cli import AppGroup
 
 from .. import cassandra as extension
 
-#: Seconds that a statement may take, and all nodes until they agree on what it has changed.
+#: Seconds that a statement may take, and that the nodes may take to agree on the schema.
 PATIENCE = 30.0
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)", re.IGNORECASE)
-#: The lock of upgrades outlives any statement, and frees itself if its holder was killed.
+#: The lock of upgrades is held longer than any statement takes, and expires if its holder was killed.
 LOCK = "CREATE TABLE IF NOT EXISTS upgrade_lock (id int PRIMARY KEY, holder uuid)"
 TAKE = "INSERT INTO upgrade_lock (id, holder) VALUES (0, %s) IF NOT EXISTS USING TTL 60"
 FREE = "DELETE FROM upgrade_lock WHERE id = 0 IF holder = %s"
@@ -44,7 +44,7 @@ def upgrade() -> None:
         session = extension.connect(config, None, PATIENCE)
     except (extension.UnavailableError, NoHostAvailable) as error:
         if config["APP_ENV"] == "development" and not config["CASSANDRA_HOSTS"]:
-            return click.echo(str(error))  # So that `make run` goes on without it.
+            return click.echo(str(error))  # `make run` goes on without Cassandra.
         raise click.ClickException(f"Cassandra: {error}") from error
     try:
         make(session)
@@ -57,10 +57,10 @@ def upgrade() -> None:
 def make(session: Any) -> None:
     config, metadata = current_app.config, session.cluster.metadata
     keyspace, datacenter = config["CASSANDRA_KEYSPACE"], config["CASSANDRA_DATACENTER"]
-    # Always by the same node, which sees what another upgrade has made by it.
+    # Always on the same node, which knows what another upgrade has just made there.
     nodes = [node for node in metadata.all_hosts() if node.is_up and node.datacenter == datacenter]
     node = min(nodes, key=lambda node: str(node.endpoint))
-    if keyspace not in metadata.keyspaces:  # Otherwise, no right to make keyspaces is needed.
+    if keyspace not in metadata.keyspaces:  # Only this needs the right to create keyspaces.
         replication = {"class": "NetworkTopologyStrategy", datacenter: config["CASSANDRA_REPLICAS"]}
         change(session, f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}", node)
     session.set_keyspace(keyspace)
@@ -73,7 +73,7 @@ def make(session: Any) -> None:
 
 @contextmanager
 def alone(session: Any) -> Iterator[None]:
-    """Wait until no other upgrade is inside, at most until the lock of one that was killed is freed."""
+    """Hold the lock of upgrades. That of a killed upgrade expires after a minute."""
     from cassandra import WriteTimeout
 
     me = uuid4()
@@ -92,11 +92,11 @@ def alone(session: Any) -> Iterator[None]:
 
 
 def change(session: Any, statement: str, node: Any) -> None:
-    """Run a statement, and wait until all nodes have made what it says.
+    """Run a statement, and wait until all nodes have the new schema.
 
-    Before Cassandra 4.0, of two that make one table at the same time one fails, and so may other statements at that
-    time; worse, a restart finds the other table, which is empty. So the tables of modules are made by one upgrade at a
-    time, and only of the lock there may have been two.
+    Before Cassandra 4.0, two clients must not create the same table at the same time: one of them fails, other
+    statements may fail, and after a restart the table may be empty. So one upgrade at a time makes the tables of
+    modules. Only the table of the lock may be made twice.
     """
     from cassandra.protocol import ServerError
 
@@ -115,7 +115,7 @@ def change(session: Any, statement: str, node: Any) -> None:
 
 
 def missing(session: Any) -> list[str]:
-    """The declared tables that the keyspace does not have, as far as the nodes have told."""
+    """The declared tables that the keyspace lacks, as far as the driver knows."""
     there = session.cluster.metadata.keyspaces[session.keyspace].tables
     names = [name.lower() for statement in declared() for name in TABLE.findall(statement)]
     return [name for name in names if name not in there]

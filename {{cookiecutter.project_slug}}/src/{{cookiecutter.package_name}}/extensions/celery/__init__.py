@@ -7,8 +7,8 @@ Declare a job beside what starts it, and start it where it is needed::
 
     send_receipt.send(7)
 
-Its arguments travel as JSON: pass keys, and not objects. A job that was interrupted is started again, so it has to come
-to the same when it runs twice. https://docs.celeryq.dev/
+Its arguments travel as JSON: pass keys, and not objects. A job that was interrupted is started again, so it has to be
+idempotent. https://docs.celeryq.dev/
 
 What differs between brokers is in the extension of its name: ``BROKER``, one of its addresses; ``ADDRESS_OF_BROKER``, a
 pattern for them; ``queue(name)``; ``transport(config, name)``, options of the connection; ``prepare_delays(celery)``,
@@ -48,11 +48,11 @@ P = ParamSpec("P")
 
 #: The broker of development and of tests, in the memory of the process.
 EMBEDDED = "memory://"
-#: Bytes of the arguments of a job: what is larger belongs into a store, and its key into the job.
+#: The most bytes of a job's arguments. Keep larger data in a store, and pass its key.
 LARGEST = 256 * 1024
-#: Levels of lists and dictionaries in them. A worker copies them by recursion, and ends where that is too deep.
+#: The most levels of lists and dictionaries in them: a worker copies them by recursion, which crashes it beyond that.
 DEEPEST = 100
-#: Seconds until the second start of a job that has failed, which double until the third, up to the longest.
+#: Seconds between the first and the second start of a job that fails. They double each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
@@ -89,7 +89,7 @@ class Job(Generic[P]):
         return self.function(*args, **kwargs)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Have a worker run it, and return its id. If the broker does not take it, the request ends with 503."""
+        """Have a worker run it, and return the job's id. If the broker does not accept it, the request is answered 503."""
         return jobs().send(self, 0, args, kwargs)
 
     def send_after(self, seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -103,10 +103,10 @@ def job(
     """Declare a job.
 
     :param name: its name in messages and logs, such as ``orders.send_receipt``.
-    :param starts: how often it is started at most, because it raised an exception or its process was killed.
-    :param every: how often the process ``scheduler`` sends it, which then needs no arguments. It is due at the same
-        times whatever was started when: each midnight of UTC for a day, each full hour for an hour.
-    :param at: how much later than that it is due: ``every=timedelta(days=1), at=timedelta(hours=3)`` is at three.
+    :param starts: how often it is started at most, if it raises an exception or its process is killed.
+    :param every: how often the process ``scheduler`` sends it; it then has no arguments. The times do not depend on
+        when a process was started: for a day, they are each midnight of UTC; for an hour, each full hour.
+    :param at: how long after these times it is due: ``every=timedelta(days=1), at=timedelta(hours=3)`` is at three.
     """
 
     def declare(function: Callable[P, object]) -> Job[P]:
@@ -132,7 +132,7 @@ def config(env: "Env") -> dict[str, Any]:
         "BROKER_TIMEOUT": env.number("BROKER_TIMEOUT", 1.0, minimum=0.1, maximum=60),
         # Processes of a worker; each runs one job at a time.
         "JOB_CONCURRENCY": env.integer("JOB_CONCURRENCY", 2, minimum=1, maximum=64),
-        # RabbitMQ takes back after 30 minutes what nobody has finished.
+        # RabbitMQ gives a job that is not finished after 30 minutes to another worker.
         "JOB_TIMEOUT": env.integer("JOB_TIMEOUT", 60, minimum=1, maximum=1500),
         # Seconds; below the grace period of whatever stops the worker.
         "JOB_STOP_TIMEOUT": env.integer("JOB_STOP_TIMEOUT", 20, minimum=1, maximum=1500),
@@ -173,29 +173,29 @@ class Jobs:
         self.app = app
         self.embedded = app.config["BROKER_URL"] == EMBEDDED
         self.celery: Celery = make_celery(self)
-        #: What a message takes along: each is called where a job is sent, and returns headers.
+        #: Headers of messages: each of these is called when a job is sent, and returns some.
         self.carried: list[Callable[[], Mapping[str, str]]] = [lambda: {"request_id": request_id() or token_hex(16)}]
-        #: What is around a job that runs: each is called with its name and its headers.
+        #: Context managers around each start of a job: each is called with its name and its headers.
         self.around: list[Callable[[str, Mapping[str, str]], AbstractContextManager[object]]] = []
-        # An outbox replaces these: how a job is handed over, with its id, its headers and its arguments; how it is run;
-        # how its last failure is kept, and read again; what ends a command that sends jobs; what it has; and
-        # how the starts of jobs that a stop interrupts are not counted, which a broker does not.
-        self.hand_over: Callable[[Job[Any], float, str, dict[str, str], Any], None] = self._publish
+        # An outbox replaces these: how a job is handed over, by its name, with the seconds until it is due, its id, its
+        # headers and its arguments; how it is run; how its last failure is kept, and read again; what ends a command
+        # that sends jobs; how many jobs wait; and what takes back the starts that the stop of a worker has interrupted,
+        # which a broker does not count.
+        self.hand_over: Callable[[str, float, str, dict[str, str], Any], None] = self.publish
         self.run: Callable[[Job[Any], Mapping[str, str], Any, Any], object] = _call
         self.keep, self.kept = failures.keep, failures.take
         self.commit: Callable[[], object] = lambda: None
-        self.waiting: Callable[[], list[dict[str, Any]]] = list
         self.lengths: Callable[[], tuple[int, int, float | None]] = self._lengths
         self.uncount: Callable[[Collection[str]], object] = lambda keys: None
         # How a job that is due at a time, in seconds, is sent, by one of several schedulers.
         self.send_once: Callable[[Job[Any], int], bool] = self._send_once
-        #: What a worker, which forks, or a scheduler begins with: it returns the jobs that the process runs.
+        #: Called when a worker (with True, because it forks) or a scheduler starts: returns the jobs that it runs.
         self.enter: Callable[[bool], Jobs] = lambda forks: self
-        #: What the process ``scheduler`` does again and again: each returns how many things it did.
+        #: What the process ``scheduler`` does in each round. Each returns how many jobs it has sent.
         self.chores: list[Callable[[], int]] = [scheduler.Schedule().send_due]
         self.noted: set[str] = set()
         self.prepared = False
-        #: Whether this process makes others, which would inherit its connections: so it has none.
+        #: Whether this process forks: its children would inherit connections, so it opens none.
         self.forks = False
         self.worker: Embedded | None = None
 
@@ -213,13 +213,10 @@ class Jobs:
         if size > LARGEST:
             raise TooLargeError(f"The arguments of {job.name} have {size} bytes: at most {LARGEST} are sent.")
         headers = {name: value for carry in self.carried for name, value in carry().items()}
-        self.hand_over(job, seconds, key := str(uuid4()), headers, (args, kwargs))
+        self.hand_over(job.name, seconds, key := str(uuid4()), headers, (args, kwargs))
         job_sent.send(self.app, job=job.name)
         self.begin()
         return key
-
-    def _publish(self, job: Job[Any], seconds: float, key: str, headers: dict[str, str], arguments: Any) -> None:
-        self.publish(job.name, seconds, key, headers, arguments)
 
     def publish(self, name: str, seconds: float, key: str, headers: dict[str, str], arguments: Any) -> None:
         """Hand a job to the broker. The broker has it when this returns."""
@@ -250,14 +247,14 @@ class Jobs:
             return waiting, failed, None if self.embedded else chosen_broker().age(channel, name)
 
     def _send_once(self, job: Job[Any], due: int) -> bool:
-        if self.embedded:  # As with a broker, the first time is noted, and nothing sent.
+        if self.embedded:  # As with a broker, the first time is only recorded.
             noted, self.noted = self.noted, self.noted | {job.name}
             return job.name in noted and bool(job.send())
         sent: bool = chosen_broker().send_once(self.celery, job.name, due, job.send)
         return sent
 
     def begin(self) -> None:
-        """Start a worker in this process, once, if nobody else can see the broker. Tests run jobs themselves."""
+        """Start a worker in this process, once, if the broker is in its memory. Tests run jobs themselves."""
         if self.embedded and not self.worker and not self.app.testing:
             from .worker import Embedded
 
@@ -288,7 +285,7 @@ class Jobs:
 
 
 def pause(starts: int) -> float:
-    """Seconds until the next start of a job that was started so often: twice as long each time, and never the same."""
+    """Seconds until the next start of a job that was started so often: they double each time, with jitter."""
     longest: float = min(FIRST_PAUSE * 2 ** (starts - 1), LONGEST_PAUSE)
     return longest * random.uniform(0.5, 1)  # noqa: S311
 

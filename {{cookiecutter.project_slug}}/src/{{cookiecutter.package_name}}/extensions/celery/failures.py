@@ -14,7 +14,7 @@ import structlog
 from flask.cli import AppGroup
 from werkzeug.exceptions import ServiceUnavailable
 
-from . import declared, job_failed, jobs
+from . import chosen_broker, declared, job_failed, jobs
 
 if TYPE_CHECKING:
     from . import Jobs
@@ -35,7 +35,7 @@ class Failure(TypedDict):
 
 
 def keep(found: "Jobs", name: str, key: str, headers: Mapping[str, Any], arguments: Any, error: BaseException) -> None:
-    """Keep what failed for good."""
+    """Keep a job that has failed for good."""
     reason = f"{type(error).__name__}: {error}"[:1000]
     structlog.get_logger().error("job_failed", job=name, job_id=key, reason=reason)
     with found.app.app_context():
@@ -74,7 +74,7 @@ def take(found: "Jobs", wanted: str | None = None) -> list[Failure]:
     taken: list[Failure] = []
     with ExitStack() as stack:
         connection = stack.enter_context(found.celery.connection_for_read())
-        stack.enter_context(told(*connection.connection_errors, *connection.channel_errors))
+        stack.enter_context(click_errors(*connection.connection_errors, *connection.channel_errors))
         queue = _queue(found)(stack.enter_context(connect(connection).channel()))
         queue.declare()
         messages = []
@@ -90,8 +90,8 @@ def take(found: "Jobs", wanted: str | None = None) -> list[Failure]:
 
 
 @contextmanager
-def told(*errors: type[Exception]) -> Iterator[None]:
-    """Tell in one line why a command cannot go on."""
+def click_errors(*errors: type[Exception]) -> Iterator[None]:
+    """End a command with a line that says why."""
     try:
         yield
     except ServiceUnavailable as error:
@@ -101,8 +101,6 @@ def told(*errors: type[Exception]) -> Iterator[None]:
 
 
 def _queue(found: "Jobs") -> Any:
-    from . import chosen_broker
-
     return chosen_broker().queue(f"{found.celery.conf.task_default_queue}.failed")
 
 
@@ -137,7 +135,7 @@ def retry(key: str) -> None:
     failure = find(found, key)
     if failure["job"] not in declared:
         raise click.ClickException(f"This release has no job {failure['job']}.")
-    with told(TypeError, ValueError):
+    with click_errors(TypeError, ValueError):
         click.echo(declared[failure["job"]].send(*failure["args"], **failure["kwargs"]))
         found.commit()
     find(found, key, remove=True)
@@ -150,6 +148,6 @@ def send(name: str, arguments: str) -> None:
     """Send a job by its name, with its arguments as a JSON object."""
     if name not in declared:
         raise click.ClickException(f"There is no job {name}: {', '.join(sorted(declared)) or 'none is declared'}.")
-    with told(TypeError, ValueError):
+    with click_errors(TypeError, ValueError):
         click.echo(declared[name].send(**json.loads(arguments)))
         jobs().commit()

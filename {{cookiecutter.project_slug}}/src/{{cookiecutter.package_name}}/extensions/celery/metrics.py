@@ -74,7 +74,7 @@ def init_app(app: Flask) -> None:
     jobs.around.append(observe)
     jobs.enter = partial(enter, app)
 
-    # The queues are one for all workers: whoever was asked last knows best. What is not known has no line.
+    # All workers share the queues: the latest scrape of any worker counts. What is unknown has no line.
     gauge = partial(Gauge, labelnames=["queue"], registry=registry, multiprocess_mode="mostrecent")
     waiting = gauge("jobs_waiting", "Jobs that are due and wait for a start.")
     kept = gauge("jobs_kept", "Jobs that failed for good, and are kept.")
@@ -104,10 +104,10 @@ def tell_time(headers: dict[str, Any], **_: object) -> None:
 
 
 def enter(app: Flask, forks: bool) -> Jobs:
-    """Have a process that is no server answer ``/metrics``, and return the jobs that it runs."""
+    """Let a process that is no web server answer ``/metrics``, and return the jobs that it runs."""
     if app.config["METRICS_PORT"] and forks:
         share(app)
-        # Its processes count in files if the folder was there before what counts.
+        # Processes count in files if the folder was there before the metrics were made.
         app = import_module(app.import_name).create_app()
     jobs: Jobs = app.extensions["jobs"]
     jobs.forks = forks

@@ -6,10 +6,10 @@ from celery.worker.request import Request
 
 
 class AcknowledgedRequest(Request):  # type: ignore[misc]
-    """A job whose acknowledgement has to arrive: if it does not, the worker connects anew.
+    """A job whose acknowledgement has to arrive: if it does not, the worker reconnects.
 
-    Celery's own logs the error and goes on. Where the broker did not answer in time, and the connection lives, such jobs
-    count as unfinished for ever: after as many as it may have at once, the worker asks for none.
+    Celery's own class logs the error and goes on. If the broker only was too slow, and the connection stays open, such
+    jobs count as unfinished for ever: as soon as they fill the worker's limit, it takes no more jobs.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:

@@ -1,7 +1,7 @@
 """``scheduler``: the process that hands jobs to the broker when they are due. Any number of them may run.
 
-A job with ``every`` is due at times that all schedulers compute alike, and one of them sends it: the first that writes
-this time where the others look. A time at which none lived is made up once, when one lives again.
+A job with ``every`` is due at times that all schedulers compute alike. The scheduler that first records such a time,
+where all of them look, sends the job. Times that pass while no scheduler runs are made up for by one job.
 """
 
 import signal
@@ -19,7 +19,7 @@ from .worker import work
 
 
 class Schedule:
-    """What one scheduler knows: the last time of each job, so that nobody is asked before the next one."""
+    """The last time of each job that this scheduler knows, so that it asks no store before the next time."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
@@ -30,7 +30,7 @@ class Schedule:
         for job in [job for job in declared.values() if job.every]:
             due = last_time(time.time(), job.every.total_seconds(), job.at.total_seconds())  # type: ignore[union-attr]
             if due > self.known.get(job.name, 0):
-                with suppress(BlockingIOError):  # Another one is at it: ask again in the next round.
+                with suppress(BlockingIOError):  # Another scheduler is sending it: ask again in the next round.
                     if jobs().send_once(job, due):
                         structlog.get_logger().info("job_scheduled", job=job.name, due=due)
                         sent += 1

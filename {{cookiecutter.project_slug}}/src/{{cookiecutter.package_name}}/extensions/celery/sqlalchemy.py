@@ -1,9 +1,9 @@
-"""Jobs that belong to a transaction: a row that is written with it, sent after it, and deleted with what the job writes.
+"""Jobs that belong to a transaction: it writes a row, which is sent after its commit and deleted by that of the job.
 
 ``send_receipt.send(7)`` then ``db.session.commit()``: without the commit there is no job. The process ``scheduler`` hands
 rows that are due to the broker, again and again, until the job has deleted its row in the transaction of its own
-effects. So what a broker loses is sent again, and what it delivers twice has one effect. The job does not commit: that
-is done for it, after it. https://microservices.io/patterns/data/transactional-outbox.html
+effects. So what a broker loses is sent again, and what it delivers twice has one effect. The job does not commit:
+``run`` does, when the job has ended. https://microservices.io/patterns/data/transactional-outbox.html
 """
 
 from collections.abc import Collection
@@ -22,9 +22,9 @@ from ..sqlalchemy import Base, UTCDateTime, db
 from . import Job, Jobs, job_failed, job_retried, jobs, pause
 from .failures import Failure
 
-#: Seconds after which a job is sent again that was sent often and has not ended: the queue may be long.
+#: The most seconds after which a job that has not ended is sent again: the queue may be long.
 LONGEST_WAIT = 3600
-#: How long a job that was given back may wait for a worker until it is sent again.
+#: How long a job that a stopped worker gave back waits for another worker before it is sent again.
 GIVEN_BACK = timedelta(seconds=10)
 #: Rows that are sent in one transaction.
 BATCH = 100
@@ -39,7 +39,7 @@ class OutboxRow(Base):
     headers: Mapped[dict[str, str]] = mapped_column(sa.JSON)
     #: When it is sent, or sent again. None if it has failed for good.
     due: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
-    #: Since when it waits for a start: nothing while it runs, and if it has failed for good.
+    #: Since when it waits for a start. None while it runs, or if it has failed for good.
     since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent: Mapped[int] = mapped_column(default=0)
     starts: Mapped[int] = mapped_column(default=0)
@@ -59,15 +59,15 @@ class ScheduleRow(Base):
 def init_app(app: Flask) -> None:
     found = app.extensions["jobs"]
     found.hand_over, found.run, found.kept, found.keep = add, run, kept, leave
-    found.commit, found.waiting, found.lengths = commit, waiting, lengths
+    found.commit, found.lengths = lambda: db.session.commit(), lengths
     found.send_once, found.uncount = send_once, partial(uncount, app)
     found.chores.append(relay)
 
 
-def add(job: Job[Any], seconds: float, key: str, headers: dict[str, str], arguments: Any) -> None:
+def add(name: str, seconds: float, key: str, headers: dict[str, str], arguments: Any) -> None:
     """Write the row of a job into the transaction of the session."""
     due = datetime.now(UTC) + timedelta(seconds=seconds)
-    row = OutboxRow(id=UUID(key), job=job.name, arguments=list(arguments), headers=headers, due=due, since=due)
+    row = OutboxRow(id=UUID(key), job=name, arguments=list(arguments), headers=headers, due=due, since=due)
     db.session.add(row)
 
 
@@ -82,14 +82,14 @@ def relay() -> int:
             row.sent += 1
             row.due = now + _until_sent_again(row.sent)
     finally:
-        # Those that the broker has, also if it did not take the next one.
+        # For the rows before the one that the broker did not accept, too.
         db.session.commit()
     return len(rows)
 
 
 def run(job: Job[Any], headers: Any, args: Any, kwargs: Any) -> object:
     """Run a job in one transaction with the deletion of its row. Without a row, it has already run."""
-    if "outbox" not in headers:  # Sent by a release that had no outbox.
+    if "outbox" not in headers:  # Sent by a release without an outbox.
         return job(*args, **kwargs)
     row = sa.select(OutboxRow).where(OutboxRow.id == (key := UUID(headers["outbox"])))
     found = db.session.scalar(row.with_for_update())
@@ -170,16 +170,6 @@ def kept(found: Jobs, wanted: str | None = None) -> list[Failure]:
     return failures
 
 
-def waiting() -> list[dict[str, Any]]:
-    """The jobs that have not ended: their names, arguments, headers, ids, and when they are due."""
-    rows = db.session.scalars(sa.select(OutboxRow).where(OutboxRow.failed.is_(None)))
-    return [
-        {"name": row.job, "args": row.arguments[0], "kwargs": row.arguments[1], "id": str(row.id), "due": row.due}
-        | {"headers": row.headers | {"outbox": str(row.id)}}
-        for row in rows
-    ]
-
-
 def lengths() -> tuple[int, int, float]:
     """How many jobs wait for a start, how many failed for good, and the seconds that the oldest waits."""
     now = datetime.now(UTC)
@@ -188,10 +178,6 @@ def lengths() -> tuple[int, int, float]:
     failed, _ = db.session.execute(counted.where(OutboxRow.failed.is_not(None))).one()
     db.session.rollback()
     return waiting, failed, (now - oldest).total_seconds() if oldest else 0
-
-
-def commit() -> None:
-    db.session.commit()
 
 
 def leave(*_: object) -> None:

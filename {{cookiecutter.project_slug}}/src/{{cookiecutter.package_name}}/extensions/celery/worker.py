@@ -27,7 +27,7 @@ from . import jobs
 if TYPE_CHECKING:
     from . import Jobs
 
-#: What workers would tell each other, and nobody asks for.
+#: Messages between workers, which nothing here needs.
 QUIET = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 
 
@@ -39,11 +39,11 @@ def command() -> None:
     if found.embedded:
         raise click.ClickException("BROKER_URL is a broker in memory, which no other process sees.")
     found = found.enter(True)
-    # Its log lines and its warnings take the same way as all others.
+    # Celery's log lines and warnings are written like all others.
     logging.captureWarnings(True)
     signals.setup_logging.connect(_leave_logging, weak=False)
-    program.safe_say = lambda *_: None  # What it says about its end goes past the log: ``Stop`` tells that.
-    # SIGHUP stops it, too: Celery's own handler would start a file that is no program.
+    program.safe_say = lambda *_: None  # It bypasses the log to announce a stop, which ``Stop`` logs.
+    # SIGHUP stops the worker, too: Celery's own handler would execute a file that is no program.
     program.install_worker_restart_handler = partial(program.install_worker_term_handler, sig="SIGHUP")
     prepare(found)
     if path := found.app.config["JOB_HEALTH_FILE"]:
@@ -132,7 +132,7 @@ def threads_of(celery: Celery) -> type[Any]:
 
 
 def work(found: "Jobs", ended: Callable[[], bool], wait: Callable[[float], object]) -> None:
-    """Do the chores until told to stop, again at once if there was something to do."""
+    """Do the chores until told to stop. After a round with nothing to do, wait for half a second."""
     while not ended():
         done = 0
         for chore in found.chores:
@@ -140,8 +140,8 @@ def work(found: "Jobs", ended: Callable[[], bool], wait: Callable[[float], objec
                 with found.app.app_context():
                     done += chore()
             except Exception as error:  # noqa: BLE001 (whatever it is, there is a next time)
-                told = str(error).partition("\n")[0]
-                structlog.get_logger().warning("chore_waits", chore=chore.__name__, reason=told)
+                reason = str(error).partition("\n")[0]
+                structlog.get_logger().warning("chore_waits", chore=chore.__name__, reason=reason)
                 wait(1)
         if not done:
             wait(0.5)
@@ -153,7 +153,7 @@ def prepare(found: "Jobs") -> None:
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
 
     def fail(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: object) -> None:
-        # Celery tells twice of a process that it has killed because of its time: the second time, without the request.
+        # Celery reports a process that it has killed at its time limit twice: the second time, without the request.
         if sender.app is found.celery and sender.request.id == task_id:
             headers = sender.request.headers or {}
             found.keep(found, sender.name, task_id, headers, (args, kwargs), exception)
@@ -200,5 +200,5 @@ def tell_health(celery: Celery, path: Path) -> None:
 
 
 def _leave_logging(**_: object) -> None:
-    """Stand for Celery's own set-up of logs. What is told of processes that die takes the way of all others, too."""
+    """Replace Celery's own set-up of logs. Log lines about processes that die are written like all others, too."""
     get_multiprocessing_logger().propagate = True

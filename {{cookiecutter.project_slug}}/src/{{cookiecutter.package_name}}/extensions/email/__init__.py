@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 #: ASCII alone, which every server takes, and a job carries as text.
 POLICY = SMTP.clone(cte_type="7bit")
-#: What browsers take, https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address;
-#: but not an encoded word, of which headers make another address. https://www.rfc-editor.org/rfc/rfc2047
+#: What browsers accept, https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address;
+#: but no encoded word, which a header would decode to another address. https://www.rfc-editor.org/rfc/rfc2047
 ADDRESS = r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
 SENDER = rf'{ADDRESS}|[^<>@,;:"\x00-\x1f]*<{ADDRESS}>'
-#: After a line break in a header, the rest would be headers of whoever wrote it.
+#: A line break in a header would let whoever wrote the text add headers.
 BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 #: Sent with the application as the sender and ``result``, what became of a mail: one of RESULTS.
@@ -44,7 +44,7 @@ RESULTS = ["sent", "failed", "dropped"]
 
 
 class MailError(Exception):
-    """A mail was not sent. It quotes neither the address nor the server, whose answers quote addresses.
+    """A mail was not sent. The message quotes neither the address nor the server's answers, which contain addresses.
 
     ``refused`` says that the server will refuse the mail the next time, too.
     """
@@ -94,7 +94,7 @@ def init_app(app: Flask) -> None:
     handle = app.handle_user_exception
 
     def forget(*args: Any) -> Any:
-        """Send no mail of a view that has raised, also if a handler answers: what the mail tells was not committed."""
+        """Send no mail of a view that raised, even if a handler answers: what the mail says was not committed."""
         request.environ.pop(PENDING, None)
         return handle(*args)
 
@@ -108,8 +108,8 @@ PENDING = "service.mails"
 def send(to: str, subject: str, template: str, **context: Any) -> None:
     """Send a mail, with the text of ``template``.txt, and the HTML of ``template``.html if there is one.
 
-    :raises ValueError: for an address that is none, and for a line break.
-    :raises MailError: outside of requests, if the server does not take it.
+    :raises ValueError: for an invalid address, and for a line break in the subject.
+    :raises MailError: outside of requests, if the server does not accept it.
     """
     message, found = compose(to, subject, template, context), mails()
     if has_request_context():
@@ -118,7 +118,7 @@ def send(to: str, subject: str, template: str, **context: Any) -> None:
     try:
         found.deliver(message)
     except MailError:
-        mail_ended.send(found.app, result="failed")
+        found.report("failed")
         raise
 
 
@@ -133,7 +133,7 @@ def compose(to: str, subject: str, template: str, context: dict[str, Any]) -> Em
     message = EmailMessage(policy=POLICY)
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = datetime.now(UTC), make_msgid(domain=sender.domain)
-    # So that nobody's notice of absence answers. https://www.rfc-editor.org/rfc/rfc3834#section-5
+    # Stops out-of-office replies. https://www.rfc-editor.org/rfc/rfc3834#section-5
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(render_template(f"{template}.txt", **context))
     try:
@@ -158,27 +158,27 @@ class Mails:
         from . import smtp
 
         self.app = app
-        #: How a mail leaves the process. It raises OSError if it did not.
+        #: How a mail leaves the process. It raises OSError on failure.
         self.transport: Callable[[EmailMessage], object] = partial(smtp.send, app.config)
         #: What was sent in tests.
         self.outbox: list[EmailMessage] = []
         self.outgoing = Outgoing(self.deliver, self.report, app.config["STOP_TIMEOUT"] / 2)
-        #: How a mail is sent by nobody who waits, with what its log lines say.
+        #: How a mail is sent in the background, with the fields of its log lines.
         self.put: Callable[[EmailMessage, dict[str, Any]], None] = self.outgoing.put
         #: What becomes of a mail in a request.
         self.hand_over: Callable[[EmailMessage], object] = self.wait
-        #: What becomes of the mails that have waited.
+        #: What becomes of the mails of a request when it has succeeded.
         self.release: Callable[[Response], Response] = self.send_after
 
     def deliver(self, message: EmailMessage) -> None:
         """Send a mail, here and now."""
         try:
             self.transport(message)
-        except (OSError, UnicodeError) as error:  # The second one: the name of the server is too long.
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name of the server is too long.
             from . import smtp
 
             raise MailError(message, *smtp.explain(error)) from None
-        mail_ended.send(self.app, result="sent")
+        self.report("sent")
 
     def report(self, result: str) -> None:
         mail_ended.send(self.app, result=result)
@@ -191,7 +191,7 @@ class Mails:
         request.environ[PENDING].append(message)
 
     def waiting(self, response: Response) -> Iterator[EmailMessage]:
-        """Take the mails that have waited, if there is no error."""
+        """Take the mails of the request; none if its answer is an error."""
         messages = request.environ.pop(PENDING, [])
         yield from messages if response.status_code < 500 else []
 
@@ -199,7 +199,7 @@ class Mails:
         """Send the mails of a request when its response is complete, after all that ends the request."""
         for message in self.waiting(response):
             put = partial(self.put, message, get_contextvars())
-            if response.direct_passthrough:  # Of a file, only the content is closed.
+            if response.direct_passthrough:  # A file is sent without closing the response, but its content is closed.
                 response.response = ClosingIterator(cast(Any, response.response), put)
             else:
                 response.call_on_close(put)

@@ -20,9 +20,9 @@ from flask.typing import ResponseReturnValue
 FOLDER = Path("development.mails")
 #: Older mails are removed.
 MOST = 100
-#: Of the HTML of a mail: its own styles and images within it, and no script.
+#: The policy of the HTML of a mail: its own styles and embedded images, and no script.
 POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-#: Of the pages around it.
+#: The policy of the pages around it.
 FRAME = "default-src 'none'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 bp = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox", template_folder="templates")

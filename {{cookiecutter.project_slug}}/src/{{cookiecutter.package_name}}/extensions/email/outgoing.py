@@ -5,6 +5,7 @@ which also tells clients whether a mail was sent.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from email.message import EmailMessage
 from multiprocessing.util import Finalize
 from queue import Empty, Full, Queue
@@ -15,7 +16,7 @@ from typing import Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-#: Mails that wait in a process. Further ones are dropped, rather than that a request waits or the memory fills.
+#: The most mails that wait in a process. Further mails are dropped: no request waits, and no memory fills.
 MOST = 1000
 
 
@@ -72,21 +73,16 @@ class Outgoing:
         """Send what waits when the process ends, for a part of the time that a stop has, and say what was not sent."""
         self.ended = True
         deadline = monotonic() + self.stop_timeout
-        try:
+        with suppress(Full):
             self.queue.put(None, timeout=self.stop_timeout)
-        except Full:
-            pass
-        else:
             if self.thread:
                 self.thread.join(max(0, deadline - monotonic()))
         if self.current:
             self.drop(self.current, "the process ended before the mail server answered")
-        try:
+        with suppress(Empty):
             while True:
                 if waiting := self.queue.get_nowait():
                     self.drop(waiting[0], "the process ended before it was sent")
-        except Empty:
-            pass
 
     def drop(self, message: EmailMessage, reason: str) -> None:
         structlog.get_logger().error("mail_dropped", message_id=message["Message-ID"], reason=reason)

@@ -1,10 +1,10 @@
-"""What is kept for a while, and may be lost: what the options that keep such things have in common."""
+"""What options have in common that keep data for a while, which may be lost."""
 
 from time import time
 
 
 class AwayError(Exception):
-    """The store did not answer in time, or refused: go on without it."""
+    """The store did not answer in time, or refused. Go on without it."""
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""Counters for Prometheus, of what the options here tell their observers."""
+"""Counters for Prometheus: results, by a label."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,7 +9,7 @@ from ..metrics import Counter
 
 
 def counter(app: Flask, name: str, text: str, label: str) -> Callable[[str, str], None]:
-    """Make a counter by a label and a result, and return what counts one of each."""
+    """Make a counter with a label and a result, and return a function that increments it."""
     counted = Counter(name, text, [label, "result"], registry=app.extensions["metrics"])
 
     @lru_cache(1000)  # ``labels`` is the expensive part of counting.

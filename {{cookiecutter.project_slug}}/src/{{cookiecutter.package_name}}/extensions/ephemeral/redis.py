@@ -1,6 +1,6 @@
-"""Redis, for what may be lost: a request waits for it for 50 ms, and while it is away not at all.
+"""Redis, for data that may be lost: a request waits for it for 50 ms, and not at all while it is away.
 
-The client of ``extensions/redis`` waits for ``REDIS_TIMEOUT``, because what it is asked is needed.
+The client of ``extensions/redis`` waits for ``REDIS_TIMEOUT``, because a view needs its answers.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from . import AwayError
 
 #: Seconds that Redis may take for a connection, and for an answer.
 PATIENCE = 0.05
-#: Times in succession that it took longer, or refused, until it is away: once may be a busy moment.
+#: Failures in a row after which Redis counts as away: a single one may be a busy moment.
 STRIKES = 3
-#: Seconds in which it is then left alone.
+#: Seconds until it is then tried again.
 PAUSE = 1
 
 Value = TypeVar("Value")
@@ -34,19 +34,19 @@ class Asking:
     def __init__(self, app: Flask) -> None:
         pool = app.extensions["redis"].connection_pool
         patience = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        # Without telling the server of the library, which would take two more answers of a new connection.
+        # driver_info: announcing the library would cost each new connection two more round trips.
         same = {**pool.connection_kwargs, **patience, "decode_responses": False, "driver_info": None}
-        # Each thread has one at most. A bound would take a busy moment for a Redis that is away.
+        # A thread uses one connection at most. A lower bound would make a busy moment look like an outage.
         self.redis = Redis(connection_pool=ConnectionPool(pool.connection_class, max_connections=1000, **same))
         self.lock = Lock()
         self.failures = 0
-        #: When it may be asked again, by the clock of the machine's uptime.
+        #: When it may be tried again, by ``monotonic()``.
         self.again = 0.0
 
     def __call__(self, command: Callable[..., Value], *args: object, **kwargs: object) -> Value:
         """Run a command of the client, or a script.
 
-        :raises AwayError: after 50 ms; while it is known to be away, at once, but for one that tries each second.
+        :raises AwayError: after 50 ms; while Redis counts as away, at once, except for one attempt each second.
         """
         if self.failures >= STRIKES:
             with self.lock:

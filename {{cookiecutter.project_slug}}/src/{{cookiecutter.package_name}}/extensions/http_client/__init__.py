@@ -1,9 +1,9 @@
-"""Other services: clients that are made from their contracts, and what every call to one has in common.
+"""Calls to other services: clients that are made from contracts, and what all calls have in common.
 
 ``make client`` writes a package below ``clients`` from the contract of another service, an ordinary module of this
-service. All its calls go through ``peer.py``: within a deadline, again where that is safe, not at all while the other
-service is away. That it is away does not make this service unready, unless its setting ``..._REQUIRED`` is true. Its URL says
-whether it runs apart, ``http://orders:8000``, or in this process, ``wsgi://orders``.
+service. All its calls go through ``peer.py``: each has a deadline, is repeated where that is safe, and fails at once
+while the other service is away. This service stays ready then, unless the setting ``..._REQUIRED`` is true. The URL of
+the other service says whether it runs apart, ``http://orders:8000``, or in this process, ``wsgi://orders``.
 """
 
 import re
@@ -52,7 +52,7 @@ class Clients:
     """The services that one application calls, and who observes that."""
 
     peers: dict[str, Peer] = field(default_factory=dict)
-    #: Of those that are in this process, the applications: a program may mount them as well.
+    #: The applications of those that run in this process: a program may mount them as well.
     apps: dict[str, Flask] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ def settings(env: "Env", name: str, local: str, token: bool = False) -> dict[str
         f"{prefix}_TIMEOUT": env.number(f"{prefix}_TIMEOUT", 2.0, minimum=0.01, maximum=600),
         f"{prefix}_REQUIRED": env.flag(f"{prefix}_REQUIRED", False),
     } | (secret if token else {})
-    if url.startswith("wsgi:"):  # What else begins so are settings of the other service, which is in this process.
+    if url.startswith("wsgi:"):  # Other settings with this prefix belong to the other service, in this process.
         rest = [key for key in env.values if key.startswith(f"{prefix}_") and key not in env.read]
         own = {key.removeprefix(f"{prefix}_"): env.values[key] for key in rest}
         read[f"{prefix}_SETTINGS"] = {"APP_ENV": env.name} | own
@@ -94,7 +94,7 @@ def settings(env: "Env", name: str, local: str, token: bool = False) -> dict[str
 def call_peer(app: Flask, name: str, secret: tuple[str, str] = ("", "")) -> None:
     """Let an application call a service, for the ``init_app`` of its client.
 
-    :param secret: the header that says who calls, and what stands in it before the token.
+    :param secret: the header for the token, and what precedes the token in it, such as ``Bearer``.
     """
     clients: Clients = app.extensions["http_client"]
     if not clients.peers:
@@ -119,13 +119,13 @@ def peer(name: str) -> Peer:
 
 
 def check(name: str) -> None:
-    """Raise while a service does not answer that has to, for the ``ready`` of its client."""
+    """Raise while a required service does not answer, for the ``ready`` of its client."""
     if current_app.config[f"{name.upper()}_REQUIRED"]:
         peer(name).ready()
 
 
 def _expect() -> None:
-    """Note until when the caller of this service waits for an answer: no call of ours has to take longer."""
+    """Note until when the caller of this service waits for its answer, because no call needs to take longer."""
     if re.fullmatch(r"\d{1,7}", given := request.headers.get(DEADLINE, "")):
         request.environ[EXPECTED] = monotonic() + int(given) / 1000
 
@@ -133,7 +133,7 @@ def _expect() -> None:
 def _answer(error: PeerError) -> ResponseReturnValue:
     """Answer for a view that did not: what another service did is not a bug of this one."""
     structlog.get_logger().warning("peer_failed", peer=error.peer, reason=str(error))
-    kind: Any = GatewayTimeout if error.code == 504 else BadGateway
-    told = kind(f"The service {error.peer}, which this one needs, {'was too slow' if error.code == 504 else 'failed'}.")
-    told.members = {"peer": error.peer}
-    return current_app.handle_http_exception(told)
+    kind, what = (GatewayTimeout, "was too slow") if error.code == 504 else (BadGateway, "failed")
+    answer: Any = kind(f"The service {error.peer}, which this one needs, {what}.")
+    answer.members = {"peer": error.peer}
+    return current_app.handle_http_exception(answer)

@@ -1,11 +1,11 @@
-"""Lists of values that may grow: a newer service answers values of which its client does not know."""
+"""Enumerations that may grow: a newer service may answer values that its client does not know."""
 
 from enum import IntEnum, StrEnum
 from typing import Self
 
 
 class Choice(StrEnum):
-    """A text of a list. One that is not in the list is kept, and is equal to its text."""
+    """A text of an enumeration. An unknown one is kept, and is equal to its text."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -17,7 +17,7 @@ class Choice(StrEnum):
 
 
 class Number(IntEnum):
-    """A number of a list. One that is not in the list is kept, and is equal to its number."""
+    """A number of an enumeration. An unknown one is kept, and is equal to its number."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -1,11 +1,11 @@
-"""What a call to another service may come to, other than its answer."""
+"""How a call to another service may fail."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class PeerError(Exception):
-    """A call that came to nothing. A view that does not catch it answers 502, or 504 if the service was too slow."""
+    """A call that failed. A view that does not catch it answers 502, or 504 if the service was too slow."""
 
     #: What the caller of this service is answered.
     code = 502
@@ -19,7 +19,7 @@ class UnreachableError(PeerError):
     """There was no answer, or none in time.
 
     :param late: whether it was a time limit that ended the call.
-    :param delivered: whether the service may have received the request, and so may have done what it asks.
+    :param delivered: whether the service may have received the request, and acted on it.
     """
 
     def __init__(self, peer: str, reason: str, late: bool = False, delivered: bool = True) -> None:
@@ -40,4 +40,4 @@ class ProblemError(PeerError):
 
 
 class MalformedError(PeerError):
-    """An answer that the contract does not know: HTML, a redirect, a field that is missing, or more than can be read."""
+    """An answer that does not fit the contract: HTML, a redirect, a missing field, or too many bytes."""

@@ -36,7 +36,7 @@ def application(setting: str, url: str, config: Mapping[str, Any]) -> Flask:
     """Make the application that a setting names: ``BILLING_URL``, ``wsgi://billing``.
 
     :param config: its settings; what is not among them, it reads from the environment.
-    :raises ConfigError: if there is no such service, or it misses a setting: it is told as this service would read it.
+    :raises ConfigError: if there is no such service, or if it lacks a setting, which then has its name in this service.
     """
     package = urlsplit(url).netloc
     if package in making.get():
@@ -57,7 +57,7 @@ def application(setting: str, url: str, config: Mapping[str, Any]) -> Flask:
 
 
 def in_process(name: str, url: str, app: Flask) -> Send:
-    """Make what sends requests to an application. The path of the URL is where it is mounted, for its ``url_for``."""
+    """Make a function that calls an application. The path of the URL is where it is mounted, for its ``url_for``."""
     prefix = urlsplit(url).path.rstrip("/")
     host = (app.config.get("TRUSTED_HOSTS") or ["localhost"])[0].lstrip(".")
     base: dict[str, Any] = {"SCRIPT_NAME": prefix, "HTTP_HOST": host, "SERVER_NAME": host, "SERVER_PORT": "80"}
@@ -70,7 +70,7 @@ def in_process(name: str, url: str, app: Flask) -> Send:
     ) -> tuple[int, Mapping[str, str], bytes]:
         deadline, content = monotonic() + seconds, bytearray()
         path, _, query = target.removeprefix(prefix).partition("?")
-        # By hand: with werkzeug's EnvironBuilder, a call takes half as long again.
+        # Not by werkzeug's EnvironBuilder: a call would take half as long again.
         environ = base | {f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()}
         environ |= {"REQUEST_METHOD": method, "PATH_INFO": unquote(path, "latin-1") or "/", "QUERY_STRING": query}
         environ |= {"CONTENT_TYPE": environ.pop("HTTP_CONTENT_TYPE", ""), "CONTENT_LENGTH": str(len(body or b""))}
@@ -81,14 +81,14 @@ def in_process(name: str, url: str, app: Flask) -> Send:
                     content += piece
                     if monotonic() > deadline or len(content) > LARGEST:
                         break
-        except Exception:  # noqa: BLE001 (a server logs whatever it is, and answers so)
+        except Exception:  # noqa: BLE001 (a server would log it, and answer 500)
             structlog.get_logger().exception("in_process_failed", peer=name)
             return 500, {}, b""
         if monotonic() > deadline:
             raise UnreachableError(name, "no whole answer in time", late=True)
         if len(content) > LARGEST:
             raise MalformedError(name, f"the answer has more than {LARGEST} bytes")
-        told: Any = answer.headers  # Which is no Mapping, and does what one does.
-        return answer.status_code, told, bytes(content)
+        received: Any = answer.headers  # It has all methods of a Mapping, and is none.
+        return answer.status_code, received, bytes(content)
 
     return send

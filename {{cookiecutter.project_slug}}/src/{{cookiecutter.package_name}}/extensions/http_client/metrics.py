@@ -1,4 +1,4 @@
-"""The calls to other services, for Prometheus: how many, how long they take, and who is left alone."""
+"""The calls to other services, for Prometheus: how many, how long they take, and whose breaker is open."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -14,10 +14,10 @@ def init_app(app: Flask) -> None:
     calls = Counter(
         "peer_calls", "Calls; status 0 is no answer.", ["peer", "method", "route", "status"], registry=registry
     )
-    name, told = "peer_call_duration_seconds", "Seconds until a service had answered, all attempts included."
-    durations = Histogram(name, told, ["peer", "method", "route"], registry=registry, buckets=BUCKETS)
-    told = "Processes that leave a service alone, because it has failed."
-    alone = Gauge("peer_left_alone", told, ["peer"], registry=registry, multiprocess_mode="livesum")
+    name, text = "peer_call_duration_seconds", "Seconds until a service had answered, all attempts included."
+    durations = Histogram(name, text, ["peer", "method", "route"], registry=registry, buckets=BUCKETS)
+    text = "Processes that leave a service alone, because it has failed."
+    alone = Gauge("peer_left_alone", text, ["peer"], registry=registry, multiprocess_mode="livesum")
 
     def begin(peer: str, method: str, route: str, headers: dict[str, str]) -> Callable[[int, PeerError | None], None]:
         started = perf_counter()

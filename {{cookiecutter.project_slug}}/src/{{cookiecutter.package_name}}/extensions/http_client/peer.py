@@ -1,4 +1,4 @@
-"""A service that this one calls: the request, attempts within the deadline, and what is made of the answer."""
+"""A service that this one calls: requests, attempts within a deadline, and answers."""
 
 import random
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -22,9 +22,9 @@ from .errors import MalformedError, PeerError, ProblemError, UnreachableError
 from .transport import Send
 
 JSON = "application/json"
-#: What may be sent twice: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2. So may what has an Idempotency-Key.
+#: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2. A request with an Idempotency-Key may be repeated, too.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-#: What another attempt may cure; and of these, what says that the service is in trouble, and not its caller.
+#: Statuses that are temporary; and of these, those that are no fault of the caller.
 PASSING = frozenset({429, 502, 503, 504})
 TROUBLE = PASSING - {429}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,15 +37,15 @@ DEADLINE = "X-Envoy-Expected-Rq-Timeout-Ms"
 EXPECTED = "service.deadline"
 
 Value = TypeVar("Value")
-#: Called when a call begins, with the service, the method, the route and the headers, to which it may add. What it
-#: returns is called when the call has ended, with the status (0 for none) and the error.
+#: Called when a call begins, with the service, the method, the route and the headers, which it may extend. It returns
+#: a function that is called when the call has ended, with the status (0 if there is none) and the error.
 Observer = Callable[[str, str, str, dict[str, str]], Callable[[int, PeerError | None], None]]
 
 decoder = lru_cache(msgspec.json.Decoder)
 
 
 class Tagged(Struct, Generic[Value]):
-    """What was answered, and which version of it that is: send ``etag`` as If-Match, or If-None-Match."""
+    """An answer, and its version: send ``etag`` as If-Match, or as If-None-Match."""
 
     value: Value
     etag: str
@@ -66,7 +66,7 @@ class Body(NamedTuple):
 
 @dataclass
 class Answer:
-    """An answer with a status that the contract has for success."""
+    """An answer."""
 
     peer: str
     status: int
@@ -133,7 +133,7 @@ class Peer:
         :raises ProblemError: for an answer that is an error.
         :raises UnreachableError: if there is no answer in time.
         :raises MalformedError: for any other answer.
-        :raises ValueError: for an argument that would make another path of it.
+        :raises ValueError: for an argument that would change the path.
         """
         target = self.prefix + route.format_map({name: segment(value) for name, value in (arguments or {}).items()})
         if query and (given := {name: text(value) for name, value in query.items() if value is not UNSET}):
@@ -189,7 +189,7 @@ class Peer:
             except UnreachableError as caught:
                 error = caught
             failed = answer.status in TROUBLE if answer else True
-            # Otherwise callers who grant a millisecond could have the service left alone for everybody.
+            # Otherwise, callers with deadlines of a millisecond could open the breaker for everybody.
             impatient = answer is None and error.late and left < self.seconds / 2
             if not impatient and self.breaker.note(failed):
                 structlog.get_logger().warning("peer_left_alone", peer=self.name)
@@ -222,7 +222,7 @@ class Peer:
 
 
 def text(value: object) -> object:
-    """A value as a query or a header has it."""
+    """A value as it is written in a query or a header."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -231,12 +231,12 @@ def text(value: object) -> object:
 
 
 def commas(values: object) -> object:
-    """Several values as one text, for operations that do not take the parameter several times."""
+    """Several values as one text, for parameters that must not be repeated."""
     return ",".join(str(text(value)) for value in values) if isinstance(values, list) else values
 
 
 def segment(argument: object) -> str:
-    """An argument as a part of a path; never one that leads out of it."""
+    """An argument as one segment of a path."""
     quoted = quote(str(text(argument)), safe="")
     if quoted in ("", ".", ".."):
         raise ValueError(f"{argument!r} cannot stand in a path.")
@@ -254,7 +254,7 @@ def raw_body(value: object, media_type: str) -> Body | None:
 
 
 def form_body(value: Any, multipart: bool) -> Body | None:
-    """A struct as a form. What is in its fields is sent as text, or as JSON, or as a file."""
+    """A struct as a form. Its fields are sent as text, as JSON, or as files."""
     if value is UNSET:
         return None
     fields = [(field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value)]

@@ -1,7 +1,7 @@
-"""How a request leaves the process: by urllib3, over connections that are kept, within a time that is really a limit.
+"""How a request leaves the process: by urllib3, over connections that are kept open, with a limit for the whole answer.
 
-The time limits of urllib3, as those of all synchronous libraries, hold for each piece that arrives: an answer of which
-a byte a second arrives never ends. Here the time for the whole answer, headers included, is what is left of the call.
+The time-outs of urllib3, like those of all synchronous libraries, begin anew with each piece that arrives: an answer of
+one byte a second never ends. Here, the whole answer, headers included, has to arrive before the deadline of the call.
 https://urllib3.readthedocs.io/
 """
 
@@ -24,7 +24,7 @@ Send = Callable[[str, str, Mapping[str, str], bytes | None, float], tuple[int, M
 
 
 class Within(RawIOBase):
-    """What arrives on a socket, until the time limit that the socket has now is over."""
+    """Reads a socket. The time-out that the socket has now is for everything that is read."""
 
     def __init__(self, sock: socket, file: Any) -> None:
         self.sock, self.file = sock, file
@@ -53,7 +53,7 @@ class Response(HTTPResponse):
 
 
 def transport(name: str, url: str, connections: int) -> Send:
-    """Make what sends requests to one service.
+    """Make a function that sends requests to one service.
 
     :param name: what errors call it.
     :param connections: how many are kept; there may be more at the same time.

@@ -1,7 +1,8 @@
 """Texts in the language of the reader. README.md, "Languages", says how texts are marked and translated.
 
-The language is what the reader has chosen (``?lang=de``, kept in a cookie), or else what the browser asks for. Nobody
-asks for it where no text is written: answers of an API cost nothing more. https://www.gnu.org/software/gettext/manual/
+The language is what the reader has chosen (``?lang=de``, kept in a cookie), or else what the browser asks for. It is
+looked up when a text is first needed, so that answers of an API cost nothing more.
+https://www.gnu.org/software/gettext/manual/
 """
 
 import re
@@ -49,7 +50,7 @@ def init_app(app: Flask) -> None:
 
 def gettext(text: str, /, **values: object) -> str:
     """Translate a text, and fill in values: ``_("Hello, %(name)s!", name=name)``."""
-    found: str = _catalog().gettext(text) if text else text  # The translation of "" is the head of the catalog.
+    found: str = _catalog().gettext(text) if text else text  # The translation of "" is the header of the catalog.
     return found % values if values else found
 
 
@@ -65,7 +66,7 @@ def lazy_gettext(text: str, /, **values: object) -> Any:
 
 
 def write_time(moment: datetime) -> str:
-    """Write a moment as the language does: the filter ``datetime``."""
+    """Write a moment in the style of the language: the filter ``datetime``."""
     from babel.dates import format_datetime  # Imported here, because it takes 40 ms, and many pages have no time.
 
     return format_datetime(moment, "long", locale=language().replace("-", "_"))

@@ -48,7 +48,7 @@ def name(code: str) -> str:
 
 
 def load(code: str) -> NullTranslations:
-    """Load what ``compile`` has written, or compile now; what is broken is logged, and its texts are not translated."""
+    """Load what ``compile`` has written, or compile now. A broken catalog is logged, and translates nothing."""
     if not file(code).exists():
         return UNTRANSLATED
     try:
@@ -86,7 +86,7 @@ def read(path: Path, code: str) -> "Catalog":
 
 
 def translations(code: str, shipped: bool = False) -> "Catalog":
-    """What is translated into a language: first in your catalog, then in those of the template."""
+    """The translations into a language: those of your catalog, then those of the template."""
     from babel.messages.catalog import Catalog
 
     merged = Catalog(code.replace("-", "_"), fuzzy=False)
@@ -168,7 +168,7 @@ def shown(path: Path) -> Path:
 
 
 def renew(code: str) -> None:
-    """Bring a catalog up to date with the sources. What the template has translated is left out, unless it was in."""
+    """Bring a catalog up to date with the sources. Texts that the template translates are not added, but kept."""
     from babel.messages.catalog import Catalog
 
     mine = read(file(code), code) if file(code).exists() else Catalog(code.replace("-", "_"))

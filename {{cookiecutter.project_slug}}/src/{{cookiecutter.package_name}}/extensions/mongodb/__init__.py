@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 EXAMPLE = "mongodb://user:password@host:27017/name"
-#: Of the URL: what the service sets itself.
+#: Options of the URL that the service sets itself.
 OWN = {"appname", "maxpoolsize", "tz_aware", "uuidrepresentation"}
 #: https://www.mongodb.com/docs/manual/reference/error-codes/
 UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
@@ -80,7 +80,7 @@ def init_app(app: Flask) -> None:
         "event_listeners": [_listener(found)] if found else [],
     }
     if not re.search("[?&]w=", url, re.IGNORECASE):
-        # A write is answered when it is in the journal, and on most members of a replica set.
+        # A write is acknowledged when most members of a replica set have it in their journals.
         options["w"] = "majority"
     client: MongoClient[Document] = MongoClient(url, **options)
     app.extensions["mongodb"] = client
@@ -90,7 +90,7 @@ def init_app(app: Flask) -> None:
 
 def database() -> "Database[Document]":
     """The database that the URL names; its ``client`` has sessions, for transactions."""
-    # The first use starts the embedded server: the parent of a reloader, say, has none.
+    # The first use starts the embedded server: a process that uses no database has none, such as the reloader.
     if start := current_app.extensions.pop("mongodb_start", None):
         start()
     client: MongoClient[Document] = current_app.extensions["mongodb"]
@@ -104,7 +104,7 @@ def ready() -> None:
 
     with pymongo.timeout(min(current_app.config["READY_TIMEOUT"], current_app.config["MONGODB_TIMEOUT"])):
         try:
-            # Unlike a ping, it asks for a user, and by its default for a server that can be written.
+            # Unlike a ping, this needs a valid user and, by default, a server that can be written.
             database().list_collection_names(authorizedCollections=True)
             _check_indexes()
         except OperationFailure as error:
@@ -150,7 +150,7 @@ def _check_indexes() -> None:
 
 
 def _problem(url: str) -> str:
-    """What is wrong with an address. Nobody is asked for it, not even DNS."""
+    """What is wrong with a URL. This connects to nothing, and asks no DNS server."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
@@ -164,10 +164,10 @@ def _problem(url: str) -> str:
 
 
 def _answer(error: "PyMongoError") -> ResponseReturnValue:
-    """Answer 503 while no server can be used; what is wrong with an operation is a bug, and is answered 500."""
+    """Answer 503 while no server can be used; a wrong operation is a bug, and is answered 500."""
     from pymongo.errors import ConfigurationError, ConnectionFailure
 
-    # A transaction that another one was in the way of has the label.
+    # The label is that of transactions that conflict with others.
     away = isinstance(error, ConnectionFailure | ConfigurationError) or error.timeout
     refused = getattr(error, "code", None) in (UNAUTHORIZED, AUTHENTICATION_FAILED)
     if not (away or refused or error.has_error_label("TransientTransactionError")):

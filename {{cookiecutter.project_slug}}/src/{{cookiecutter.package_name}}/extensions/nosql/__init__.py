@@ -1,7 +1,7 @@
-"""What the stores beside the relational one have in common: the answer while one is away, and who observes commands.
+"""What all stores but the relational one have in common: the answer while one is away, and observers of commands.
 
-An observer is called when a command begins, with the names of the store and of the command, and returns what is called
-when it has ended, with the exception or None. Those of metrics and traces are there when a store starts.
+An observer is called when a command begins, with the names of the store and of the command. It returns a function that
+is called when the command has ended, with the exception or None. Metrics and traces add theirs before a store starts.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """OpenID Connect: the provider that this service trusts. ``provider.py`` has its keys, ``api.py`` reads access tokens, and
 ``pages/``, where there are pages, signs people in.
 
-There is no ``ready()``: with the keys that it knows, the service answers on while the provider is away.
+There is no ``ready()``: while the provider is away, the service goes on with the keys that it has read.
 https://openid.net/specs/openid-connect-core-1_0.html
 """
 
@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
     if issuer := app.config["OIDC_ISSUER"]:
         app.extensions["oidc"] = Provider(issuer)
     else:
-        # Imported here, because production does not get here: ``config`` refuses.
+        # Imported here, because production never needs it: ``config`` refuses.
         from . import embedded
 
         embedded.init_app(app)

@@ -18,7 +18,7 @@ def init_app(app: Flask) -> None:
 
 
 def read(token: str) -> Caller | None:
-    """The caller whom a token of the provider is about. Other tokens are for other readers.
+    """The caller, by a token of the provider. Other tokens are left to other readers.
 
     :raises ServiceUnavailable: while the provider is away, and its keys were never read.
     """

@@ -1,6 +1,6 @@
 """A provider in the process, for development and tests where ``OIDC_ISSUER`` is unset. Production never imports it.
 
-``flask oidc token ada --scope notes:read`` prints a token that this service takes, until it runs elsewhere.
+``flask oidc token ada --scope notes:read`` prints a token that this service accepts; no production does.
 """
 
 from contextlib import suppress
@@ -34,9 +34,9 @@ def init_app(app: Flask) -> None:
 
 
 class Embedded(Provider):
-    """It signs what it is asked to.
+    """It signs whatever it is asked to sign.
 
-    :param file: where its key is, and stays; without, it has one of its own.
+    :param file: of its key, which stays; None for a new key.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -55,13 +55,13 @@ class Embedded(Provider):
 
     def sign(self, subject: str, *scopes: str, typ: str = "at+jwt", **claims: Any) -> str:
         """Return an access token."""
-        told = {"iss": ISSUER, "aud": current_app.config["OIDC_AUDIENCE"], "sub": subject, "scope": " ".join(scopes)}
-        told |= {"iat": now(), "exp": now() + LIFETIME, "jti": token_hex(8)} | claims
-        return jwt.encode({"alg": "ES256", "typ": typ, "kid": self.own.thumbprint()}, told, self.own)
+        payload = {"iss": ISSUER, "aud": current_app.config["OIDC_AUDIENCE"], "sub": subject, "scope": " ".join(scopes)}
+        payload |= {"iat": now(), "exp": now() + LIFETIME, "jti": token_hex(8)} | claims
+        return jwt.encode({"alg": "ES256", "typ": typ, "kid": self.own.thumbprint()}, payload, self.own)
 
 
 def shared(file: Path) -> ECKey:
-    """The key in a file, which is made if it is not there. Of several processes that make it, one wins."""
+    """The key in a file, which is made if it is missing. If several processes make it, all use that of the first."""
     if not file.exists():
         made = file.with_name(f"{file.name}.{token_hex(4)}")
         made.touch(mode=0o600)

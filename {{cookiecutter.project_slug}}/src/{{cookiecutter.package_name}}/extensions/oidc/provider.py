@@ -28,10 +28,10 @@ from werkzeug.exceptions import ServiceUnavailable
 ALGORITHMS = ["ES256", "ES384", "ES512", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
 #: Plain HTTP is for this machine alone.
 URL = r"https://[^\s/?#@]+(?:/[^\s?#]*)?|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/[^\s?#]*)?"
-#: Seconds: after which keys are read again; in which they are read at most ``MOST`` times;
-#: after which a provider without known keys is asked again; that an answer may take.
+#: Seconds: after which keys are read again; in which they are read ``MOST`` times at most; until the next try if no key
+#: was ever read; that an answer may take.
 FRESH, PERIOD, AGAIN, TIMEOUT = 600, 60, 5, 3
-#: Otherwise, strangers could have us flood the provider.
+#: Otherwise, strangers could make this service flood the provider.
 MOST = 2
 #: Bytes of a token, and of an answer.
 LARGEST_TOKEN, LARGEST_ANSWER = 16_384, 1_000_000
@@ -61,7 +61,7 @@ class RefusedError(AnswerError):
 
 
 class Provider:
-    """A provider, which is asked when something of it is first needed. All threads share it."""
+    """A provider, whose description and keys are read when they are first needed. All threads share it."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -83,7 +83,7 @@ class Provider:
         return self.metadata
 
     def key(self, kid: str) -> Key | None:
-        """Return a key, which the provider may have made a moment ago. While it is away, known keys go on.
+        """Return a key. An unknown one may be new, and is asked for. While the provider is away, known keys stay valid.
 
         :raises ServiceUnavailable: if no key was ever read.
         """
@@ -93,7 +93,7 @@ class Provider:
         return self.keys.get(kid)
 
     def refresh(self, is_known: Callable[[], bool]) -> None:
-        """Read the keys, if they are old or one is missing: in one thread. Others wait for it if they have to."""
+        """Read the keys if they are old, or if one is missing. One thread reads; those that need the result wait."""
         known, tried = is_known(), self.last_try()
         if known and monotonic() - self.read < FRESH:
             return
@@ -138,12 +138,12 @@ class Provider:
         """
         header, _ = peek(token)
         kid, kind = header.get("kid"), header.get("typ", "")
-        # An ID token is none for an API: https://www.rfc-editor.org/rfc/rfc9068#section-4
+        # An ID token is no access token: https://www.rfc-editor.org/rfc/rfc9068#section-4
         if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in types:
             raise TokenError("it is of another type")
         if "crit" in header or not isinstance(kid, str):
             raise TokenError("it names no key, or asks for an extension")
-        # The algorithm before the key: what nobody could sign is no reason to ask the provider.
+        # Checked before the key: a token that cannot be valid is no reason to ask the provider.
         if header.get("alg") not in ALGORITHMS:
             raise TokenError("its algorithm is refused")
         if (key := self.key(kid)) is None:
@@ -160,9 +160,9 @@ class Provider:
 
 
 def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return header and claims of a token. Anybody may have written them.
+    """Return the header and the claims of a token, which are not verified.
 
-    :raises TokenError: if it is none.
+    :raises TokenError: if it is no JWT.
     """
     if len(token) > LARGEST_TOKEN or not TOKEN.fullmatch(token):
         raise TokenError("it is no JWT")
@@ -178,14 +178,14 @@ def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are unique: libraries differ in which one of two they take."""
+    """An object without duplicate names: libraries differ in which of two they use."""
     if len(found := dict(pairs)) != len(pairs):
         raise ValueError("a name occurs twice")
     return found
 
 
 def usable(given: list[Any]) -> dict[str, Key]:
-    """The public keys for signatures, by their ids. One that cannot be used spoils no other."""
+    """The public keys for signatures, by their ids. Keys that cannot be used are left out."""
     found = {}
     for one in given:
         with suppress(JoseError, ValueError, TypeError, AttributeError, KeyError):
@@ -197,7 +197,7 @@ def usable(given: list[Any]) -> dict[str, Key]:
 
 
 class NoRedirects(HTTPRedirectHandler):
-    """What is asked is what answers."""
+    """Follows no redirects."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -206,9 +206,9 @@ class NoRedirects(HTTPRedirectHandler):
 def fetch(url: str, deadline: float = 0, form: Strings = NONE, headers: Strings = NONE) -> dict[str, Any]:
     """Fetch a JSON object.
 
-    :param deadline: the moment of ``monotonic`` at which it has to be there.
+    :param deadline: by ``monotonic()``; the answer has to be complete by then.
     :param form: sent by POST.
-    :raises AnswerError: if it is not, or is too large, or not over TLS.
+    :raises AnswerError: if it is late or too large, or if the URL is not one of TLS.
     """
     deadline = deadline or monotonic() + TIMEOUT
     if not re.fullmatch(URL, str(url).partition("?")[0]):
@@ -230,7 +230,7 @@ def fetch(url: str, deadline: float = 0, form: Strings = NONE, headers: Strings 
 
 
 def read(answer: HTTPResponse, deadline: float) -> bytes:
-    """Read an answer to its end. One that comes slowly would never time out by itself."""
+    """Read an answer to its end. A slow one would never time out by itself."""
     body = b""
     while piece := answer.read1(65536):
         body += piece

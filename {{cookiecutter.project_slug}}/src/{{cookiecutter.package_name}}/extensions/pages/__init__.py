@@ -7,7 +7,7 @@ https://flask.palletsprojects.com/en/stable/templating/
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, Response, after_this_request, current_app, render_template, request
+from flask import Blueprint, Flask, Response, after_this_request, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
@@ -81,12 +81,29 @@ def wants_page() -> bool:
     return request.accept_mimetypes.best_match(known) == "text/html"
 
 
+def next_page(otherwise: str = "") -> str:
+    """Return ``next`` of the query string if it is a path of this site, and else the URL of the endpoint ``otherwise``.
+
+    Browsers read a backslash as a slash, and ignore tabs.
+    """
+    target = request.args.get("next", "")
+    if target.startswith("/") and not target.startswith("//") and target.isprintable() and "\\" not in target:
+        return target
+    return url_for(otherwise) if otherwise else ""
+
+
+def no_store(response: Response) -> Response:
+    """Forbid browsers to keep a page: the back button shows nothing after a sign-out."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def answer(error: HTTPException) -> ResponseReturnValue:
     """Answer an error with a page, or programs with a problem document."""
     if error.response is not None:
         return error
     if not wants_page():
         return problem(error)
-    told = {"name": _(error.name), "description": _(error.description or error.name)}
-    page = render_template("pages/error.html", error=error, request_id=request_id(), **told)
+    context = {"name": _(error.name), "description": _(error.description or error.name)}
+    page = render_template("pages/error.html", error=error, request_id=request_id(), **context)
     return Response(page, error.code, error.get_headers())

@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 class Rate(NamedTuple):
-    """So many requests in so many seconds, which begin with the first of them."""
+    """``quota`` requests in ``window`` seconds, which begin with the first request."""
 
     quota: int
     window: int
@@ -52,7 +52,7 @@ class Rate(NamedTuple):
 
 @dataclass
 class Taken:
-    """A request that has counted: the name of the policy, its rate, how many are left, and for how many seconds."""
+    """A request that was counted: the policy and its rate, how many requests are left, and for how many seconds."""
 
     name: str
     rate: Rate
@@ -67,7 +67,7 @@ class Store(Protocol):
     shared: bool
 
     def count(self, key: str, window: int) -> tuple[int, float]:
-        """Count a request, and say how many there were, and in how many seconds it begins anew.
+        """Count a request, and return how many there were, and the seconds until the count begins anew.
 
         :raises AwayError: while the store does not answer.
         """
@@ -78,13 +78,13 @@ class Limits:
 
     def __init__(self) -> None:
         self.store: Store = Memory()
-        #: Each says who asks, or nothing: the first one that knows. Options that know users append to it.
+        #: Each returns who asks, or "". The first name is used. Options that know users append to it.
         self.callers: list[Callable[[], str]] = []
         #: Called with the name of a policy and what came of it: ``allowed``, ``refused``, or ``open`` without a store.
         self.observers: list[Callable[[str, str], None]] = []
 
     def take(self, name: str, rate: Rate, who: str) -> None:
-        """Count a request of somebody. While the store does not answer, anybody may go on.
+        """Count a request of a client. While the store does not answer, nobody is refused.
 
         :raises TooManyRequests: if there were too many.
         """
@@ -122,15 +122,15 @@ def init_app(app: Flask) -> None:
             if not static and request.path not in app.extensions["probes"] and (who := address()):
                 app.extensions["rate_limit"].take("default", rate, who)
 
-        # Before all that asks a database who it is.
+        # First, before anything asks a database for the user.
         app.before_request_funcs.setdefault(None, []).insert(0, limit)
         app.after_request(tell)
 
 
 def check(app: Flask) -> None:
-    """Refuse production in which each process counts for itself, unless that is wanted.
+    """Refuse to start in production if each process counts for itself, unless a setting accepts that.
 
-    :raises ConfigError: because clients may send as many requests to each worker.
+    :raises ConfigError: because a client could send as many requests to each worker.
     """
     limited = app.config["RATE_LIMIT"] or any(hasattr(view, "rate_limit") for view in app.view_functions.values())
     counts_apart = not app.extensions["rate_limit"].store.shared and not app.config["RATE_LIMIT_PER_PROCESS"]
@@ -142,10 +142,10 @@ def check(app: Flask) -> None:
 def rate_limit(
     rate: str, by: Callable[[], str | None] | None = None, name: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Limit a view, and answer 429 beyond. It stands below the route, what asks to sign in, and ``@operation``.
+    """Limit a view, and answer 429 beyond. Write it below the route, what asks to sign in, and ``@operation``.
 
     :param rate: such as ``10/minute``.
-    :param by: whose requests count together: by default ``caller``. If it returns nothing, there is no limit.
+    :param by: returns whose requests count together; by default ``caller``. If it returns nothing, there is no limit.
     :param name: of the policy, in headers; views with the same one count together. By default, the endpoint.
     :raises ValueError: for what is no rate.
     """
@@ -168,7 +168,7 @@ def rate_limit(
 
 
 def tell(response: Response) -> Response:
-    """Tell the client of the policies, and of what is left."""
+    """Tell the client the policies, and how many requests are left."""
     taken: list[Taken] = g.get("rate_limits", [])
     if taken:
         policies = [f'"{each.name}";q={each.rate.quota};w={each.rate.window}' for each in taken]
@@ -183,9 +183,9 @@ def caller() -> str:
 
 
 def address() -> str:
-    """The address of the client; of IPv6 the network, from which it chooses. Nothing where there is no address.
+    """The address of the client; for IPv6 its network, in which a client may use any address. Empty if there is none.
 
-    Of a proxy in front, ``TRUSTED_PROXIES`` has to know: without that, all clients have the address of the proxy.
+    Behind a proxy, set ``TRUSTED_PROXIES``: otherwise, all clients have the address of the proxy.
     """
     return _network(request.remote_addr or "")
 

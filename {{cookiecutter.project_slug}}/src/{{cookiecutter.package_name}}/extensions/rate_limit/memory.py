@@ -6,7 +6,7 @@ from cachetools import TLRUCache
 
 from .. import ephemeral
 
-#: Clients that are remembered; then, those that were not seen for longest begin anew.
+#: The most clients that are remembered. Beyond that, the least recently seen are forgotten.
 MOST = 100_000
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The address of the imitation.
 EMBEDDED = "memory://"
-#: Options in an address would win over time-outs that are set here, so only those of TLS and ``db`` may be there.
+#: Options in a URL would override the time-outs that are set here, so only ``db`` and those of TLS are allowed.
 ADDRESS = (
     r"memory://|"
     r"(?:rediss?://(?:[^/?#@]*@)?(?:[^/?#@:\[\]]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/\d*)?|unix://(?:[^/?#@]*@)?/[^?#@]+)"
@@ -33,7 +33,7 @@ EXPECTED = (
     "Set it to the address of Redis, such as redis://user:password@host:6379/0. Write %40 for an @ in the password. "
     "Options are those of TLS: rediss://host:6379/0?ssl_ca_certs=/path"
 )
-#: How errors begin with which Redis refuses for a while, and for which redis-py has no class.
+#: The first words of temporary errors for which redis-py has no class.
 REFUSALS = ("BUSY ", "MISCONF ", "NOREPLICAS ")
 
 
@@ -88,7 +88,7 @@ def ready() -> None:
 
 
 def _problem(url: str) -> str:
-    """What redis-py says to an address, when it makes a connection and does not yet open it."""
+    """What is wrong with a URL, by redis-py. This makes a connection, and does not open it."""
     from redis import ConnectionPool, RedisError
 
     try:
@@ -122,7 +122,7 @@ def _imitation() -> "Redis":
         from fakeredis import FakeRedis, FakeServer
     except ImportError as error:
         raise ConfigError(f"REDIS_URL: {EMBEDDED} needs fakeredis, which is for development ({error}).") from None
-    # Without a server of its own, it would share one with all applications of the process.
+    # By default, all applications of the process would share one server.
     return FakeRedis(server=FakeServer(), decode_responses=True, protocol=2)
 
 
@@ -130,7 +130,7 @@ def _answer(error: "RedisError") -> ResponseReturnValue:
     """Answer 503 while Redis is away, slow, full or read-only; a wrong command is a bug, and is answered 500."""
     from redis import exceptions
 
-    # Those of pipelines quote the command, with its values, which are often personal.
+    # Errors of pipelines quote the command with its values, which are often personal.
     error.args = (str(error).rpartition("caused error: ")[2],)
     away = (
         exceptions.ConnectionError,
@@ -142,7 +142,7 @@ def _answer(error: "RedisError") -> ResponseReturnValue:
     if not isinstance(error, away) and not str(error).startswith(REFUSALS):
         raise error
     if isinstance(error, exceptions.ReadOnlyError):
-        # It was the primary when they were opened; the name of its host may by now be that of another.
+        # These connections lead to a former primary: its host name may by now be that of another server.
         client().connection_pool.disconnect(inuse_connections=False)
     return unavailable("redis", error)
 

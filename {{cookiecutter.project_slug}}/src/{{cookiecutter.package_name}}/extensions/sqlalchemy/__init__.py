@@ -102,7 +102,7 @@ def read_url(env: Env, name: str, file: str) -> str:
         url = sa.make_url(text)
         if url.drivername not in _databases() or not url.database or (url.query and url.drivername in pysqlite.SCHEMES):
             raise ValueError
-        # What stands after the first @ may be a part of the password, wherever it has ended up.
+        # After a password with an @, the rest of the URL may be parsed into any part of it.
         if url.username and text.count("@") > 1:
             raise ConfigError("Write %40 for an @ in the password.")
         database(url).options(url, {"DATABASE_STATEMENT_TIMEOUT": 1, "DATABASE_CONNECT_TIMEOUT": 1})
@@ -121,14 +121,14 @@ def init_app(app: Flask) -> None:
         "pool_size": app.config["WEB_THREADS"],
         "max_overflow": 2,
         "pool_timeout": app.config["DATABASE_CONNECT_TIMEOUT"],
-        # Connections that the load does not need stay idle, and are closed when they are old.
+        # LIFO: connections that the load does not need stay idle, and are replaced when they are old.
         "pool_use_lifo": True,
         "pool_recycle": 1800,
     }
     urls = {"default": app.config["DATABASE_URL"], **app.config.get("SQLALCHEMY_ENGINES", {})}
     app.config["SQLALCHEMY_ENGINES"] = {name: options(url, app.config) | pool for name, url in urls.items()}
     db.init_app(app)
-    # Flask-SQLAlchemy-Lite ends async sessions in an event loop in every request, though nobody opens one.
+    # Flask-SQLAlchemy-Lite would start an event loop in every request, to close async sessions that nobody opens.
     app.teardown_appcontext_funcs = [end for end in app.teardown_appcontext_funcs if not iscoroutinefunction(end)]
     with app.app_context():
         for engine in db.engines.values():
@@ -175,7 +175,7 @@ def _tag(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: 
 def _answer(error: Any) -> ResponseReturnValue:
     """Answer 503 while the database is away or too busy; a wrong statement is a bug, and is answered 500."""
     reason = "busy" if isinstance(error, sa.exc.TimeoutError) else "away"
-    # An error does not tell which engine had it, and each kind of database knows its own errors.
+    # An error does not name its engine, and each module knows the errors of its own driver.
     away = [module.unavailable for module in _databases().values()]
     if reason == "away" and not error.connection_invalidated and not any(ask(error.orig) for ask in away):
         raise error

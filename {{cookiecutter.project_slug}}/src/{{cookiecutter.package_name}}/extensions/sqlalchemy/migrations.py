@@ -9,7 +9,7 @@ https://flask-alembic.readthedocs.io/
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 import sqlalchemy as sa
@@ -33,7 +33,7 @@ for _key, _run in (("check", "check --fix --quiet"), ("format", "format --quiet"
 
 def init_app(app: Flask) -> None:
     app.config.setdefault("ALEMBIC", {"post_write_hooks": HOOKS})
-    app.config["ALEMBIC_CONTEXT"] = {"render_item": _import_type}
+    app.config["ALEMBIC_CONTEXT"] = {"render_item": _render, "compare_server_default": _compare}
     app.cli.add_command(first_migration)
     add(app, "db", extension.Base.metadata, FOLDER, "default")
 
@@ -101,7 +101,7 @@ def _alembic(engine: sa.Engine, metadata: sa.MetaData, folder: Path) -> "Alembic
     current_app.config["ALEMBIC"] |= {"script_location": str(folder)}
     alembic = Alembic(run_mkdir=False, command_name="", metadatas=metadata, engines=engine)
     alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]
-    # To the microsecond: two migrations may be made in one second.
+    # With microseconds, because two migrations may be made in one second.
     alembic.rev_id = lambda: f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"  # type: ignore[method-assign]
     return alembic
 
@@ -117,11 +117,19 @@ def _current(connection: sa.Connection) -> set[str]:
     return {*connection.scalars(sa.text("SELECT version_num FROM alembic_version"))} if exists else set()
 
 
-def _import_type(kind: str, item: Any, context: "AutogenContext") -> Literal[False]:
-    """Import the module of a type of our own into the migration; Alembic writes the type itself."""
+def _render(kind: str, item: Any, context: "AutogenContext") -> str | bool:
+    """Import the module of a type of our own into the migration, and write boolean defaults for any database.
+
+    Alembic itself writes the type; it would write the defaults as 0 and 1, as SQLite does, which PostgreSQL refuses.
+    """
     if kind == "type" and isinstance(item, sa.TypeDecorator):
         context.imports.add(f"import {type(item).__module__}")
-    return False
+    return f"sa.{item.arg}()" if isinstance(getattr(item, "arg", None), sa.False_ | sa.True_) else False
+
+
+def _compare(*arguments: Any) -> bool | None:
+    """Find no difference between an empty default in the database and in the model: on SQLite, Alembic finds one."""
+    return False if arguments[3] in ("''", "('')") and arguments[5] == "" else None
 
 
 @event.listens_for(sa.Table, "column_reflect")

@@ -58,7 +58,7 @@ def _connect(connection: Any, record: Any) -> None:
 
 
 def _reopen(context: ExceptionContext) -> None:
-    """Open a file anew that cannot be written: SQLite would not notice that it can be written again."""
+    """Reopen a file that was read-only: SQLite would not notice that it is writable again."""
     code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_READONLY and context.execution_context:
         context.execution_context.cursor.close()  # It would keep the file open.

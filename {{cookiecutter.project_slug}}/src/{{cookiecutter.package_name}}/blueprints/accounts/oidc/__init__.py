@@ -1,7 +1,7 @@
-"""To sign in with an identity of the provider: users are found by it, and never by an address alone.
+"""Sign in with an identity of the provider. It identifies the user; an address alone never does.
 
-An identity that nobody has is that of a new user, if its address has no account. If it has one, the person signs in as
-usual, and links the identity on a page of the account.
+An unknown identity makes a new user, unless its address has an account. Then, the person signs in as usual, and links
+the identity on a page of the account.
 """
 
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ....extensions.accounts.links import no_store
 from ....extensions.accounts.throttle import digest, now
 from ....extensions.i18n import gettext as _
 from ....extensions.i18n import lazy_gettext as _l
 from ....extensions.oidc import pages
+from ....extensions.pages import no_store
 from ....extensions.sqlalchemy import Base, UTCDateTime, conflict, db
 from .. import show, signed_in, users
 from ..forms import ButtonForm
@@ -39,7 +39,7 @@ class Identity(Base):
     #: A digest of issuer and subject, which together are too long for an index.
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    #: How the person knows it; it decides nothing.
+    #: For display only.
     name: Mapped[str] = mapped_column(String(254))
     created: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
@@ -82,7 +82,7 @@ def init_app(app: Flask) -> None:
 
 
 def enter(user: User, identity: pages.Identity, target: str) -> ResponseReturnValue:
-    """Sign in. What matters needs a proof that the provider tells the time of: others may sit at a device that it knows."""
+    """Sign in. The provider says when the user last authenticated; sensitive changes may need that to be recent."""
     response = signed_in(user, target=target or url_for("account.index"))
     if here := users.current_sign_in():
         here.confirmed = datetime.fromtimestamp(identity.proven, UTC)

@@ -22,7 +22,7 @@ class NoteRow(Base):
 
 
 def changed(statement: Any, note_id: UUID, version: int) -> bool:
-    """Execute and commit an update or a deletion of a note. False if it is no longer at this version."""
+    """Execute and commit an update or a deletion of a note. False if the note no longer has this version."""
     as_read = statement.where(NoteRow.id == note_id, NoteRow.version == version)
     found: int = db.session.connection().execute(as_read).rowcount
     db.session.commit()

@@ -68,7 +68,7 @@ class Idempotent(Operation):
 
     def __call__(self, **arguments: Any) -> Response:
         if "form" in self.texts:
-            request.get_data()  # Reading a form leaves nothing to compare.
+            request.get_data()  # Parsing a form would consume the body, which is compared.
         return super().__call__(**arguments)
 
     def run(self, arguments: dict[str, Any]) -> Response:
@@ -87,7 +87,7 @@ class Idempotent(Operation):
     def _answer(self, arguments: dict[str, Any], asked: str) -> Answer:
         response = super().run(arguments)
         if response.status_code >= 400:
-            abort(response)  # As if it was raised: nothing is kept.
+            abort(response)  # Errors are not kept, whether raised or returned.
         return Answer(asked, response.status_code, list(response.headers), response.get_data())
 
 

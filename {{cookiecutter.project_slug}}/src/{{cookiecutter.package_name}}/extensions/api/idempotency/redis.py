@@ -16,7 +16,7 @@ from redis import RedisError
 from ...redis import client
 from . import KEPT, Answer, in_progress
 
-#: Seconds for which a key is held at most: longer than any view takes. A process that is killed holds it that long.
+#: Seconds after which a key is free at the latest: longer than any view takes. A killed process holds its key so long.
 HOLD = 60
 
 
@@ -52,5 +52,5 @@ def _end(name: str, token: str, answer: bytes = b"") -> None:
     try:
         client().transaction(write, name)
     except RedisError as error:
-        # The effect is there: an error would only have the client repeat it.
+        # The view has succeeded: after an error, the client would repeat the request.
         structlog.get_logger().warning("idempotency_key_lost", reason=str(error))

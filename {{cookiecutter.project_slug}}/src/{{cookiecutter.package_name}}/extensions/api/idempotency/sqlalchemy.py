@@ -1,7 +1,7 @@
-"""Answers in the database, in the transaction of the view: there is an answer if there is an effect, and the reverse.
+"""Answers in the database, in the transaction of the view: the effect and the answer are stored together or not at all.
 
-So that there is one transaction, the commits of a view end savepoints in it. A second request waits for the end of the
-first: the keys of a table are unique. A process that is killed leaves nothing.
+To keep it one transaction, the commits of a view end savepoints in it. A second request waits for the end of the first,
+because the primary key is unique. A process that is killed leaves nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def init_app(app: Flask) -> None:
 
 def once(key: str, make: Callable[[], Answer]) -> Answer:
     """Return the answer that is kept under a key, or make it and keep it."""
-    db.session.rollback()  # It may have read who calls, and would hold a second connection.
+    db.session.rollback()  # Authentication may have used the session, which would hold a second connection.
     now = datetime.now(UTC)
     with db.sessionmaker() as whole:
         connection = whole.connection()
@@ -50,7 +50,7 @@ def once(key: str, make: Callable[[], Answer]) -> Answer:
             whole.commit()
             return once(key, make)
         except sa.exc.OperationalError as error:
-            # It has waited as long as a statement may.
+            # The statement has waited for the first request until its time-out.
             if error.connection_invalidated or not database(connection.engine.url).unavailable(error.orig):
                 raise
             in_progress()

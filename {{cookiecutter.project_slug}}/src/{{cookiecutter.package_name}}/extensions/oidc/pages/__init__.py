@@ -1,21 +1,20 @@
-"""To sign in at the provider: a link to ``oidc.sign_in``. Who has come back is ``current_identity``.
+"""Sign in at the provider, by a link to ``oidc.sign_in``. Whoever has signed in is ``current_identity``.
 
 ``@sign_in_required`` asks for it before a view. Where the service has accounts, those know who is signed in instead.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import structlog
-from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
 from ...i18n import lazy_gettext as _l
-from ...pages import wants_page
+from ...pages import next_page, no_store, wants_page
 from ...pages.forms import Form
 from ..provider import now
 
@@ -25,22 +24,23 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Seconds for which somebody stays signed in: a session that is a cookie cannot be ended from here.
+#: Seconds for which somebody stays signed in: the session is a cookie, which the service cannot revoke.
 LIFETIME = 12 * 3600
 
 bp = Blueprint("oidc", __name__, url_prefix="/oidc", template_folder="templates")
+bp.after_request(no_store)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody whom the provider knows: by ``issuer`` and ``subject``, and never by an address, which may change hands."""
+    """A user of the provider, identified by ``issuer`` and ``subject``: an address may pass to somebody else."""
 
     issuer: str
     subject: str
     #: Empty unless the provider has verified it.
     email: str = ""
     name: str = ""
-    #: When they last proved who they are, in seconds since 1970; 0 if that was not told.
+    #: When they last authenticated, in seconds since 1970; 0 if the provider did not say.
     proven: int = 0
 
 
@@ -48,7 +48,7 @@ class Visitors:
     """Who is signed in, kept in the session."""
 
     def arrive(self, identity: Identity, target: str) -> ResponseReturnValue:
-        """Go on when somebody has signed in. What was in the session before may be somebody else's."""
+        """Go on when somebody has signed in. The session begins anew: its data may be somebody else's."""
         session.clear()
         session["oidc"] = asdict(identity), now() + LIFETIME
         structlog.get_logger().info("signed_in")
@@ -74,12 +74,12 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(embedded.bp)
     if "accounts" not in app.blueprints:
         app.extensions["oidc_people"] = Visitors()
-    if "accounts" not in app.blueprints and is_offered(app):
-        app.extensions["navigation"] += [(_l("Account"), "oidc.account")]
+        if is_offered(app):
+            app.extensions["navigation"] += [(_l("Account"), "oidc.account")]
 
 
 def is_offered(app: Flask) -> bool:
-    """Whether people can sign in: this site is known to the provider, or the provider is that of development."""
+    """Whether people can sign in: the provider knows this site, or it is the provider of development."""
     return bool(app.config["OIDC_CLIENT_ID"] or not app.config["OIDC_ISSUER"])
 
 
@@ -115,21 +115,9 @@ def sign_in_required(view: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-def next_page() -> str:
-    """Return ``next``, if it is a path of this site. Browsers read a backslash as a slash, and leave out tabs."""
-    target = request.args.get("next", "")
-    return target if re.match(r"/(?!/)", target) and target.isprintable() and "\\" not in target else ""
-
-
-@bp.after_request
-def no_store(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 @bp.get("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Go to the provider, and come back to ``next``. With ``again``, it asks for a password even of whom it knows."""
+    """Go to the provider, and come back to ``next``. With ``again``, everybody has to authenticate once more."""
     if "oidc_development" in current_app.blueprints:
         return redirect(url_for("oidc_development.choose", next=next_page() or None))
     from .flow import begin  # Imported here, because it imports this module.

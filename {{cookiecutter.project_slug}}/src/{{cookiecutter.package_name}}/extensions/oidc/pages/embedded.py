@@ -1,6 +1,4 @@
-"""The sign-in of development and tests, where ``OIDC_ISSUER`` is unset: whoever one says that one is. Production never
-imports it.
-"""
+"""The sign-in of development and tests, where anybody is who they say. Production never imports it."""
 
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
@@ -8,10 +6,11 @@ from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
 from ...i18n import lazy_gettext as _l
+from ...pages import next_page
 from ...pages.forms import Form
 from ..embedded import ISSUER
 from ..provider import now
-from . import Identity, next_page
+from . import Identity
 
 bp = Blueprint("oidc_development", __name__, url_prefix="/oidc/development")
 
@@ -23,7 +22,7 @@ class WhoForm(Form):
 
 @bp.route("", methods=["GET", "POST"])
 def choose() -> ResponseReturnValue:
-    """Ask who somebody is, and believe it."""
+    """Ask for a name, and believe it."""
     form = WhoForm()
     if not form.validate_on_submit():
         return render_template("oidc/development.html", form=form), 422 if form.errors else 200

@@ -1,6 +1,6 @@
 """The code flow with PKCE. https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth
 
-Who has begun keeps one sign-in in the session: the next one takes its place.
+A session has one sign-in that was begun and not finished: a second one replaces it.
 """
 
 import re
@@ -27,10 +27,10 @@ def begin(target: str, again: bool) -> str:
     """Return the address of the provider at which somebody signs in.
 
     :param target: the page to go on with afterwards.
-    :param again: whether the provider asks for proof of those whom it knows as well, and tells when it was given.
+    :param again: whether everybody has to authenticate again, and the provider tells when they did.
     """
     state, nonce, verifier = token_urlsafe(32), token_urlsafe(32), token_urlsafe(48)
-    told = {
+    query = {
         "response_type": "code",
         "client_id": current_app.config["OIDC_CLIENT_ID"],
         "redirect_uri": url_for("oidc.callback", _external=True),
@@ -41,7 +41,7 @@ def begin(target: str, again: bool) -> str:
         "code_challenge": urlsafe_b64encode(sha256(verifier.encode()).digest()).decode(),
         "code_challenge_method": "S256",
     } | ({"prompt": "login", "max_age": "0"} if again else {})
-    address = with_query(endpoint("authorization_endpoint"), told)
+    address = with_query(endpoint("authorization_endpoint"), query)
     session["oidc_begun"] = state, nonce, verifier, target, now()
     return address
 
@@ -65,7 +65,7 @@ def finish() -> tuple[Identity, str]:
         tokens = redeem(request.args["code"], verifier)
         claims = provider.verify(tokens["id_token"], {"jwt", ""}, current_app.config["OIDC_CLIENT_ID"])
         check(claims, nonce)
-        told = claims | more(claims, tokens["access_token"])
+        known = claims | more(claims, tokens["access_token"])
     except RefusedError as error:
         refuse(str(error))
     except AnswerError as error:
@@ -73,7 +73,7 @@ def finish() -> tuple[Identity, str]:
         raise away() from error
     except (TokenError, KeyError, TypeError) as error:
         refuse(f"its token is not valid, {error}")
-    return identity(claims["iss"], told), target
+    return identity(claims["iss"], known), target
 
 
 def refuse(why: str) -> NoReturn:
@@ -120,14 +120,14 @@ def more(claims: dict[str, Any], token: str) -> dict[str, Any]:
     return {name: found[name] for name in ("email", "email_verified", "name") if name in found}
 
 
-def identity(issuer: str, told: dict[str, Any]) -> Identity:
-    email, proven = told.get("email"), told.get("auth_time")
+def identity(issuer: str, claims: dict[str, Any]) -> Identity:
+    email, proven = claims.get("email"), claims.get("auth_time")
     return Identity(
         issuer=issuer,
-        subject=told["sub"],
+        subject=claims["sub"],
         # Some say "true", and mean it; whatever else is not verified.
-        email=email[:254] if isinstance(email, str) and told.get("email_verified") in (True, "true") else "",
-        name=str(told.get("name", ""))[:200],
+        email=email[:254] if isinstance(email, str) and claims.get("email_verified") in (True, "true") else "",
+        name=str(claims.get("name", ""))[:200],
         proven=int(proven) if isinstance(proven, int | float) else 0,
     )
 
@@ -142,12 +142,12 @@ def end_of_session() -> str:
     except ServiceUnavailable:
         return ""
     back = url_for("oidc.signed_out", _external=True)
-    told = {"client_id": current_app.config["OIDC_CLIENT_ID"], "post_logout_redirect_uri": back}
-    return with_query(url, told)
+    query = {"client_id": current_app.config["OIDC_CLIENT_ID"], "post_logout_redirect_uri": back}
+    return with_query(url, query)
 
 
-def with_query(url: str, told: dict[str, str]) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(told)}"
+def with_query(url: str, query: dict[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
 def endpoint(name: str) -> str:

@@ -109,7 +109,7 @@ def read_note(note_id: UUID) -> Note:
 @operation(etag=True, scopes=["notes:write"])
 def change_note(note_id: UUID, json: NotePatch) -> Note:
     """Change the fields of a note that the request sends."""
-    while True:  # Until nobody else writes between the two.
+    while True:  # Until nobody else writes between reading and writing.
         old = seen(note_id)
         new = replace(old, **changed_fields(json), version=old.version + 1)
         if store().replace(old, new):

@@ -58,7 +58,7 @@ def remove(old: Note) -> bool:
 
 
 def as_read(old: Note, write: Callable[..., Any], **arguments: Any) -> bool:
-    """Write, if the note is as it was read. A second try, after an answer that got lost, finds that it is not."""
+    """Write if the note is still as it was read. After a lost answer, the second attempt of boto3 returns False."""
     version = {":version": {"N": str(old.version)}}
     arguments |= {"ConditionExpression": "version = :version", "ExpressionAttributeValues": version}
     try:

@@ -45,7 +45,7 @@ def notes() -> "Collection[Document]":
 
 
 def as_read(old: Note) -> Document:
-    """Finds the note if nobody has written it since it was read: the server compares and writes in one step."""
+    """A filter for the note as it was read: the server compares and writes in one step."""
     return {"_id": str(old.id), "version": old.version}
 
 

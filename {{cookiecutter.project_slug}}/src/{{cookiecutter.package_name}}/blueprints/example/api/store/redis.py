@@ -1,4 +1,4 @@
-"""Notes in Redis: each is JSON under a key, and their ids are a sorted set: those of an equal score, by their text."""
+"""Notes in Redis: each is JSON under a key. Their ids are in a sorted set, all with one score, and so in text order."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,7 +27,7 @@ def get(note_id: UUID) -> Note | None:
 def after(note_id: UUID | None, limit: int) -> Sequence[Note]:
     notes: list[Note] = []
     start = f"({note_id}" if note_id else "-"
-    # Once, or again for the next ones if a note was removed after its id was read.
+    # A note may have been removed after its id was read: then read further ids.
     while ids := client().zrange("notes", start, "+", bylex=True, offset=0, num=limit - len(notes)):
         notes += filter(None, map(decode, client().mget([key(note_id) for note_id in ids])))
         if len(notes) == limit:

@@ -28,7 +28,7 @@ def after(note_id: UUID | None, limit: int) -> Sequence[Note]:
 
 
 def replace(old: Note, new: Note) -> bool:
-    return changed(update(NoteRow).values(title=new.title, text=new.text, version=new.version), old.id, old.version)
+    return changed(update(NoteRow).values(asdict(new)), old.id, old.version)
 
 
 def remove(old: Note) -> bool:
