@@ -75,9 +75,11 @@ class Comparison:
         self.old = old
         self.new = _named_as_before(old, new)
         #: What was made of schemas, by their ids, and these schemas, so that no other one gets their ids.
-        self.made: dict[Any, tuple[Any, Document]] = {}
+        self.made: dict[Any, tuple[Any, Any]] = {}
         #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
-        self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
+        self.waiting: deque[tuple[str, tuple[str, int, int, bool, bool], Document, Document]] = deque()
+        #: Those that break nothing, nor does what they hold.
+        self.equal: set[Any] = set()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
         #: Of references that refer to the same in both, what that refers to; of others, None.
@@ -299,7 +301,7 @@ class Comparison:
         names = [schema.get("discriminator", {}).get("propertyName") for schema in flat]
         if all(names) and names[0] != names[1]:
             yield f"{at}: {names[1]} tells which alternative it is, and was {names[0]}"
-        olds, news = _joined(self._choices(self.old, old)), _joined(self._choices(self.new, new))
+        olds, news = self._alternatives(self.old, old), self._alternatives(self.new, new)
         # The new contract has to accept values that clients send; clients have to know values that they read.
         needed, offered = (olds, news) if sent else (news, olds)
         for one in needed:
@@ -315,10 +317,20 @@ class Comparison:
                 near = self._alike(one, near, sent=sent)
             if near:
                 pair = (one.schema, near[0].schema) if sent else (near[0].schema, one.schema)
-                self.waiting.append((at, one.kind, *pair, sent))
+                if self.matching or one.kind in ("object", "array", "any"):
+                    self.waiting.append((at, (one.kind, *map(id, pair), sent, self.matching), *pair))
+                elif pair[0] != pair[1]:
+                    yield from _bounds(at, one.kind, *pair, sent=sent)
             else:
                 name = f"{one.kind} {one.label}" if one.label and several else one.kind
                 yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
+
+    def _alternatives(self, document: Document, written: Any) -> list[Choice]:
+        """The alternatives of a schema, which is looked at once."""
+        key = (id(written), document is self.old)
+        if key not in self.made:
+            self.made[key] = written, _joined(self._choices(document, written))
+        return self.made[key][1]
 
     def _choices(
         self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
@@ -386,6 +398,12 @@ class Comparison:
 
     def _flat(self, document: Document, schema: Any) -> Document:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
+        place = (id(schema), document is self.old, "flat")
+        if place not in self.made:
+            self.made[place] = schema, self._merged(document, schema)
+        return self.made[place][1]
+
+    def _merged(self, document: Document, schema: Any) -> Document:
         found: dict[int, Document] = {}
         _parts(document, schema, found)
         self._look(len(found))
@@ -402,13 +420,24 @@ class Comparison:
 
     def schemas(self, most: float = math.inf) -> Found:
         """Compare what waits, each pair once in an operation: schemas may hold each other, and themselves."""
-        seen = {}
+        seen, broken = set[Any](), False
         while self.waiting and len(seen) < most:
-            at, kind, old, new, sent = self.waiting.popleft()
-            pair = (kind, id(old), id(new), sent)
-            if pair not in seen:
-                seen[pair] = old, new  # Kept, so that no other schema gets the id of one of these.
-                yield from self._same_kind(at, kind, old, new, sent=sent)
+            at, pair, old, new = self.waiting.popleft()
+            if pair in seen or pair in self.equal:
+                continue
+            seen.add(pair)
+            if pair not in self.made:
+                waiting, self.waiting = self.waiting, deque()
+                found = [*self._same_kind("", pair[0], old, new, sent=pair[3])]
+                self.made[pair] = (old, new), (found, self.waiting)
+                self.waiting = waiting
+            found, inner = self.made[pair][1]
+            self._look(len(inner))
+            yield from (at + line for line in found)
+            self.waiting.extend((at + place, *rest) for place, *rest in inner if rest[0] not in seen)
+            broken = broken or bool(found)
+        if not broken and not self.waiting:
+            self.equal |= seen
 
     def _same_kind(self, at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
         if old != new:
@@ -419,11 +448,11 @@ class Comparison:
             heads = [schema.get("prefixItems", ()) for schema in (old, new)]
             for place in range(max(map(len, heads))):
                 items = [
-                    head[place] if place < len(head) else schema.get("items", {})
+                    head[place] if place < len(head) else schema.get("items", NOTHING)
                     for head, schema in zip(heads, (old, new), strict=True)
                 ]
                 yield from self.values(f"{at}[{place}]", *items, sent=sent)
-            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent)
+            yield from self.values(f"{at}[]", old.get("items", NOTHING), new.get("items", NOTHING), sent=sent)
 
     def _members(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
         olds, news = old.get("properties", {}), new.get("properties", {})
