@@ -317,10 +317,8 @@ class Comparison:
                 near = self._alike(one, near, sent=sent)
             if near:
                 pair = (one.schema, near[0].schema) if sent else (near[0].schema, one.schema)
-                if self.matching or one.kind in ("object", "array", "any"):
+                if pair[0] != pair[1] or one.kind in ("object", "array", "any"):
                     self.waiting.append((at, (one.kind, *map(id, pair), sent, self.matching), *pair))
-                elif pair[0] != pair[1]:
-                    yield from _bounds(at, one.kind, *pair, sent=sent)
             else:
                 name = f"{one.kind} {one.label}" if one.label and several else one.kind
                 yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
