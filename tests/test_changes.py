@@ -453,6 +453,27 @@ def test_each_pair_of_schemas_is_named_once() -> None:
     assert len(found) < 24 * 5
 
 
+def test_words_beside_a_reference_make_no_other_schema() -> None:
+    link = ref("S1")["schema"]
+    told = {"a": link, "b": {"description": "It.", **link}, "c": {"anyOf": [link, {"type": "null"}], "x-note": 1}}
+    old = many(2, put("components/schemas/S0", {"type": "object", "properties": told}))
+    new = copy.deepcopy(old)
+    del new["components"]["schemas"]["S1"]["properties"]["n"]
+    assert list(breaking(old, new)) == ["POST /s, request body, a, n: the property is removed"]
+
+
+def test_operations_share_what_was_compared() -> None:
+    old = many(100)
+    old["paths"] = {f"/{number}": old["paths"]["/s"] for number in range(100)}
+    new = copy.deepcopy(old)
+    new["components"]["schemas"]["S3"]["properties"]["more"] = {"type": "string"}
+    comparison = LOADED["Comparison"](old, new)
+    looked: list[int] = []
+    comparison._look = looked.append
+    assert list(comparison.paths()) == []
+    assert sum(looked) < 100_000
+
+
 def test_alternatives_without_names_that_hold_themselves() -> None:
     link = {"$ref": "#/components/schemas/S0"}
     one = {"type": "object", "properties": {"a": link, "n": {"type": "integer"}}}

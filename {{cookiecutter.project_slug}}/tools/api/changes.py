@@ -35,8 +35,9 @@ EXACT = [
     *("else", "contains", "propertyNames", "dependentRequired", "dependentSchemas", "contentSchema"),
 ]
 #: Keywords that say nothing of a value.
-NOTES = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "discriminator"}
-NOTES |= {"nullable", "readOnly", "writeOnly", "$comment", "$ref", "allOf", "$defs", "$id", "$schema"}
+WORDS = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "$comment"}
+WORDS |= {"$ref", "allOf", "$defs", "$id", "$schema"}
+NOTES = WORDS | {"discriminator", "nullable", "readOnly", "writeOnly"}
 #: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
 MANY, PAIRS = 500, 64
 #: Schemas that are looked at for an operation, which takes a second or two; after operations that need more, at least.
@@ -44,6 +45,8 @@ MOST, LEAST = 500_000, 30_000
 #: Formats that hold all values of another one.
 WIDER = (("int32", "int64"), ("int32", "double"), ("float", "double"))
 SCHEMA = "#/components/schemas/"
+#: The servers of a contract that names none.
+HERE: Any = [{"url": "/"}]
 NOTHING: Document = {}
 NEVER: Document = {"enum": []}
 
@@ -75,9 +78,12 @@ class Comparison:
         self.old = old
         self.new = _named_as_before(old, new)
         #: What was made of schemas, by their ids, and these schemas, so that no other one gets their ids.
-        self.made: dict[Any, tuple[Any, Any]] = {}
+        self.made: dict[Any, tuple[Any, Document]] = {}
+        self.told: dict[Any, tuple[Any, list[Choice]]] = {}
+        #: What breaks in pairs of schemas themselves, and the pairs in them; and these schemas.
+        self.compared: dict[Any, tuple[Any, list[str], deque[Any]]] = {}
         #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
-        self.waiting: deque[tuple[str, tuple[str, int, int, bool, bool], Document, Document]] = deque()
+        self.waiting: deque[tuple[str, Any, Document, Document]] = deque()
         #: Those that break nothing, nor does what they hold.
         self.equal: set[Any] = set()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
@@ -326,9 +332,9 @@ class Comparison:
     def _alternatives(self, document: Document, written: Any) -> list[Choice]:
         """The alternatives of a schema, which is looked at once."""
         key = (id(written), document is self.old)
-        if key not in self.made:
-            self.made[key] = written, _joined(self._choices(document, written))
-        return self.made[key][1]
+        if key not in self.told:
+            self.told[key] = written, _joined(self._choices(document, written))
+        return self.told[key][1]
 
     def _choices(
         self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
@@ -341,7 +347,7 @@ class Comparison:
             (word for word in ("anyOf", "oneOf") if schema.get(word) and id(schema[word]) not in within), ""
         ):
             # What stands beside the alternatives holds for each of them.
-            rest = {name: value for name, value in schema.items() if name not in NOTES | {word}}
+            rest = {name: value for name, value in schema.items() if name not in NOTES | {word} and name[:2] != "x-"}
             beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
             for alternative in schema[word]:
                 reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
@@ -405,7 +411,7 @@ class Comparison:
         found: dict[int, Document] = {}
         _parts(document, schema, found)
         self._look(len(found))
-        parts = [part for part in found.values() if part.keys() - {"$ref", "allOf"}]
+        parts = [part for part in found.values() if any(word not in WORDS and word[:2] != "x-" for word in part)]
         if len(parts) == 1 and not parts[0].keys() & {"$ref", "allOf"}:
             return parts[0]
         key = frozenset(map(id, parts))
@@ -424,12 +430,12 @@ class Comparison:
             if pair in seen or pair in self.equal:
                 continue
             seen.add(pair)
-            if pair not in self.made:
+            if pair not in self.compared:
                 waiting, self.waiting = self.waiting, deque()
                 found = [*self._same_kind("", pair[0], old, new, sent=pair[3])]
-                self.made[pair] = (old, new), (found, self.waiting)
+                self.compared[pair] = (old, new), found, self.waiting
                 self.waiting = waiting
-            found, inner = self.made[pair][1]
+            _, found, inner = self.compared[pair]
             self._look(len(inner))
             yield from (at + line for line in found)
             self.waiting.extend((at + place, *rest) for place, *rest in inner if rest[0] not in seen)
@@ -493,9 +499,9 @@ class Comparison:
         patterns = [schema.get("patternProperties", {}) for schema in (old, new)]
         for name in [name for name in news if name not in olds and name not in hidden[1]]:
             # What had no name of its own was one of these.
-            before = next((part for pattern, part in patterns[0].items() if _matches(pattern, name)), extra[0])
-            if before not in (True, {}, False):
-                yield from self.values(f"{at}, {name}", before, news[name], sent=sent)
+            given = next((part for pattern, part in patterns[0].items() if _matches(pattern, name)), extra[0])
+            if given not in (True, {}, False):
+                yield from self.values(f"{at}, {name}", given, news[name], sent=sent)
         for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
             both = (each.get(pattern, other) for each, other in zip(patterns, extra, strict=True))
             yield from self.values(f"{at}.{pattern}", *both, sent=sent)
@@ -696,7 +702,7 @@ def _named_as_before(old: Document, new: Document) -> Document:
         # An alternative may be told by its own name, so that these are not the same.
         return told | {"names": {}} if isinstance(told.get("propertyName"), str) else told
 
-    made: Any = json.loads(json.dumps(new), object_hook=renamed)
+    made: dict[str, Any] = json.loads(json.dumps(new), object_hook=renamed)
     made["components"]["schemas"] = {names[name]: told for name, told in made["components"]["schemas"].items()}
     return made | {"names": {SCHEMA + before: name for name, before in names.items()}}
 
@@ -719,7 +725,7 @@ def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Fo
     urls = [
         [
             text
-            for server in next((level["servers"] for level in levels if level.get("servers")), [{"url": "/"}])
+            for server in next((level["servers"] for level in levels if level.get("servers")), HERE)
             for text in (
                 re.sub("^[^/{]*//[^/{]*", lambda found: found[0].lower(), server["url"]).rstrip("/") or "/",
                 *(
