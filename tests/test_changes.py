@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 import runpy
 import subprocess
 import sys
@@ -32,6 +33,7 @@ SCHEMAS: dict[str, Any] = {
             "e": {"type": "array", "items": {"$ref": "#/components/schemas/In"}},
             "f": {"anyOf": [{"$ref": "#/components/schemas/In"}, {"type": "null"}]},
             "k": {"type": "string", "default": "x"},
+            "q": {"type": ["integer", "null"], "default": None},
             "l": {"type": "number", "maximum": 9, "exclusiveMaximum": True},
             "m": {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]},
             "g": {"allOf": [{"$ref": "#/components/schemas/Part"}, {"properties": {"h": {"type": "string"}}}]},
@@ -197,11 +199,16 @@ def renamed(item: Any) -> Any:
         (put(IN + "properties/p/patternProperties", {}), "request body, p.^x: integer is no longer accepted"),
         (put(IN + "properties/a/contentSchema", {}), "request body, a: contentSchema is {}, and was none"),
         (put(IN + "properties/k/default", "y"), "request body, k: without it, 'y' is taken, and was 'x'"),
+        (
+            put(IN + "properties/p/properties", {"xa": {"type": "string"}}),
+            "request body, p, xa: integer is no longer accepted",
+        ),
         (drop(IN + "properties/k/default"), "request body, k: without it, 'nothing' is taken, and was 'x'"),
         (
             put(IN + "properties/l", {"type": "number", "exclusiveMaximum": 8}),
             "exclusiveMaximum is narrowed, from 9 to 8",
         ),
+        (put(IN + "properties/q/default", 1), "request body, q: without it, 1 is taken, and was None"),
         (put(IN + "properties/m/oneOf", [DOG]), "request body, m: object kind=cat is no longer accepted"),
         (put(OUT + "properties/m/anyOf", [DOG, CAT, {"type": "string"}]), "response 200, m: it may be string now"),
         (put("components/schemas/Cat/properties/lives/maximum", 10), "response 200, m, lives: maximum is widened"),
@@ -270,6 +277,7 @@ def test_what_breaks_is_named(edit: Edit, named: str) -> None:
         put(ENCODING + "/list", {"contentType": "text/plain"}),
         put(POST + "requestBody/content", {"*/*": {"schema": TAGS}, "application/*": ref("In"), "multipart/*": FORM}),
         put(GET + "parameters/2/schema/default", 2),
+        put("servers", [{"url": "https://THINGS.example.com/"}]),
         put("paths/~things/servers", [{"url": "https://b.example.com"}, {"url": "https://things.example.com/"}]),
         put("paths/x-a", "an extension"),
         put(OTHER + "responses/500", ERRORS),
@@ -328,6 +336,43 @@ def many(size: int, edit: Edit = lambda contract: None) -> Any:
     return contract
 
 
+@pytest.mark.parametrize("size", [24, 400])
+def test_names_of_schemas_that_hold_each_other(size: int) -> None:
+    """One of them changed as well; and all are the same."""
+    old, new = many(size), many(size, put("components/schemas/S3/properties/n/maximum", 9))
+    names = {f"S{number}": f"T{(number * 7) % size}" for number in range(size)}
+    for contract, expected in (
+        (old, []),
+        (new, ["POST /s, request body, link3, n: maximum is narrowed, from none to 9"]),
+    ):
+        other = json.loads(re.sub(r"\bS\d+", lambda found: names[found[0]], json.dumps(contract)))
+        comparison = LOADED["Comparison"](old, other)
+        assert list(comparison.paths()) == expected
+        assert comparison.most - comparison.left < 300 * size
+
+
+def test_names_by_which_alternatives_are_told() -> None:
+    """They are sent, unless a mapping or a constant tells it."""
+    cat, dog = ({"type": "object", "properties": {"k": {"type": "string"}, name: {}}} for name in "ab")
+
+    def told(names: list[str], **more: Any) -> Any:
+        alternatives = [ref(name)["schema"] for name in names]
+        contract = many(0)
+        contract["components"]["schemas"] = dict(zip(names, (cat, dog), strict=True))
+        contract["components"]["schemas"]["S0"] = {
+            "oneOf": alternatives,
+            "discriminator": {"propertyName": "k", **more},
+        }
+        return contract
+
+    old, new = ["Cat", "Dog"], ["Katze", "Hund"]
+    found = list(breaking(told(old), told(new)))
+    assert found == [f"POST /s, request body: object k={name} is no longer accepted" for name in old]
+    targets: Callable[[list[str]], Any] = lambda names: dict(zip("cd", names, strict=True))
+    assert list(breaking(told(old, mapping=targets(old)), told(new, mapping=targets(new)))) == []
+    assert list(breaking(told(old, mapping=targets(old)), told(new, mapping=targets(new[::-1])))) != []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -363,6 +408,34 @@ def test_an_operation_that_is_as_before_is_compared_by_what_it_refers_to(
     assert bool(found) == bool(named)
 
 
+SERVERS = {"servers": [{"url": "https://a.example.com/v1"}]}
+CSV, CSV_1 = ({"requestBody": {"content": {f"text/csv{version}": {}}}} for version in ("", "; version=1"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        ({}, SERVERS, True),
+        ({}, {"servers": [{"url": "https://a.example.com"}]}, False),
+        ({"servers": [{"url": "/v1"}]}, SERVERS, False),
+        ({"servers": [{"url": "/v2"}]}, SERVERS, True),
+        (SERVERS, {"get": SERVERS}, False),
+        ({"get": CSV_1}, {"get": {"requestBody": {"content": {'text/csv;version="1"': {}}}}}, False),
+        ({"get": CSV_1}, {"get": CSV}, False),
+        ({"get": CSV}, {"get": CSV_1}, True),
+        ({"name": "X-Key", "in": "header"}, {"name": "x-key", "in": "header"}, False),
+        ({"name": "key", "in": "query"}, {"name": "Key", "in": "query"}, True),
+    ],
+)
+def test_what_is_around_schemas(old: dict[str, Any], new: dict[str, Any], breaks: bool) -> None:
+    def contract(get: Any = None, servers: Any = (), **key: str) -> Any:
+        components = {"securitySchemes": {"key": {"type": "apiKey", **key}}}
+        path = {"get": {"responses": {}, "security": [{"key": []}], **(get or {})}}
+        return {"openapi": "3.1.0", "servers": servers, "paths": {"/a": path}, "components": components}
+
+    assert bool(list(breaking(contract(**old), contract(**new)))) == breaks
+
+
 def test_a_security_scheme_that_is_referred_to() -> None:
     old = {"openapi": "3.1.0", "info": {}, "security": [{"a": []}], "paths": {"/a": {"get": {"responses": {}}}}}
     old["components"] = {"securitySchemes": {"a": {"$ref": "#/components/x"}}, "x": {"type": "http", "scheme": "basic"}}
@@ -378,6 +451,27 @@ def test_each_pair_of_schemas_is_named_once() -> None:
     found = list(breaking(many(24), many(24, one)))
     assert len([line for line in found if line.endswith("n: maximum is narrowed, from none to 9")]) == 1, found
     assert len(found) < 24 * 5
+
+
+def test_words_beside_a_reference_make_no_other_schema() -> None:
+    link = ref("S1")["schema"]
+    told = {"a": link, "b": {"description": "It.", **link}, "c": {"anyOf": [link, {"type": "null"}], "x-note": 1}}
+    old = many(2, put("components/schemas/S0", {"type": "object", "properties": told}))
+    new = copy.deepcopy(old)
+    del new["components"]["schemas"]["S1"]["properties"]["n"]
+    assert list(breaking(old, new)) == ["POST /s, request body, a, n: the property is removed"]
+
+
+def test_operations_share_what_was_compared() -> None:
+    old = many(100)
+    old["paths"] = {f"/{number}": old["paths"]["/s"] for number in range(100)}
+    new = copy.deepcopy(old)
+    new["components"]["schemas"]["S3"]["properties"]["more"] = {"type": "string"}
+    comparison = LOADED["Comparison"](old, new)
+    looked: list[int] = []
+    comparison._look = looked.append
+    assert list(comparison.paths()) == []
+    assert sum(looked) < 100_000
 
 
 def test_alternatives_without_names_that_hold_themselves() -> None:

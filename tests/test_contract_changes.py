@@ -7,10 +7,12 @@ contract as a whole.
 import copy
 import json
 import random
+import re
 import runpy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from manifest import TEMPLATE, TREE
 
 breaking = runpy.run_path(str(TREE / "tools/api/changes.py"))["breaking"]
@@ -109,6 +111,15 @@ NARROWER: dict[str, tuple[Schema, Schema]] = {
     "alternatives without names": ({"anyOf": [FISH, BIRD]}, {"anyOf": [BIRD]}),
     "in an alternative": ({"oneOf": [CAT, DOG]}, {"oneOf": [obj(kind={"const": "cat"}, lives={**INT, "maximum": 9}), DOG]}),
     "beside a reference": ({"$ref": "#/components/schemas/Text"}, {"$ref": "#/components/schemas/Text", "maxLength": 3}),
+    "steps of two parts": ({"allOf": [{**INT, "multipleOf": 2}, {}]}, {"allOf": [{**INT, "multipleOf": 2}, {"multipleOf": 3}]}),
+    "fractions": ({**NUMBER, "multipleOf": 0.1}, {**NUMBER, "multipleOf": 0.3}),
+    "32 bits as a fraction": ({**NUMBER, "format": "double"}, {**INT, "format": "int32"}),
+    "two patterns": ({**TEXT, "pattern": "a"}, {"allOf": [{**TEXT, "pattern": "a"}, {"pattern": "b"}]}),
+    "never, of two parts": ({**TEXT, "not": {"const": "a"}}, {"allOf": [{**TEXT, "not": {"const": "a"}}, {"not": {"const": "b"}}]}),
+    "no item twice, of a part": ({**LIST, "uniqueItems": False}, {"allOf": [{**LIST, "uniqueItems": False}, {"uniqueItems": True}]}),
+    "exclusive, of two parts": ({**NUMBER, "exclusiveMaximum": 9}, {"allOf": [{**NUMBER, "exclusiveMaximum": 9}, {"exclusiveMaximum": 8}]}),
+    "pairs of two parts": ({"type": "array", "prefixItems": [TEXT]}, {"allOf": [{"type": "array", "prefixItems": [TEXT]}, {"prefixItems": [{"maxLength": 3}, INT]}]}),
+    "map of two parts": (MAP, {"allOf": [MAP, {"additionalProperties": {"maxLength": 3}}]}),
     "what an alternative is called": (
         {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Fish", "Bird")], "discriminator": {"propertyName": "k", "mapping": {"f": "Fish", "b": "#/components/schemas/Bird", "c": "Bird"}}},
         {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Fish", "Bird")], "discriminator": {"propertyName": "k", "mapping": {"f": "Fish", "b": "#/components/schemas/Bird"}}},
@@ -145,6 +156,12 @@ SAME: dict[str, tuple[Schema, Schema]] = {
     "exclusive": ({**NUMBER, "maximum": 9, "exclusiveMaximum": True}, {**NUMBER, "exclusiveMaximum": 9}),
     "exclusive whole numbers": ({**INT, "exclusiveMinimum": 0}, {**INT, "minimum": 1}),
     "weaker bounds beside": ({**INT, "maximum": 9}, {"allOf": [{**INT, "maximum": 9}, {"maximum": 20}]}),
+    "order of patterns": ({"allOf": [{**TEXT, "pattern": "a"}, {"pattern": "b"}]}, {"allOf": [{**TEXT, "pattern": "b"}, {"pattern": "a"}]}),
+    "bounds of other types": ({**TEXT, "maxLength": 9}, {**TEXT, "maxLength": 9, "maximum": 3, "minItems": 2}),
+    "alternatives that differ inside": (
+        {"oneOf": [obj(a=only("z", z=TEXT)), obj(a=only("z", z=INT))]},
+        {"oneOf": [{"$ref": "#/components/schemas/Fins"}, {"$ref": "#/components/schemas/Text2"}]},
+    ),
     "any": ({}, True),
     "any, listed": ({"type": "object"}, {"type": "object", "additionalProperties": {}}),
     "a type that is plain": ({"properties": {"a": TEXT}}, obj(a=TEXT)),
@@ -162,6 +179,7 @@ SAME: dict[str, tuple[Schema, Schema]] = {
     ),
 }  # fmt: skip
 COMPONENTS = {"Text": TEXT, "Cat": CAT, "Dog": DOG, "Fish": FISH, "Fisch": FISH, "Bird": BIRD}
+COMPONENTS |= {"Fins": obj(a=only("z", z=INT)), "Text2": obj(a=only("z", z=TEXT))}
 #: Where a schema may stand in another one.
 HOLDERS: list[Callable[[Schema], Schema]] = [
     lambda schema: schema,
@@ -462,6 +480,54 @@ def changes(breaks: bool, count: int = COUNT, seed: int = 1) -> Iterator[Change]
 def test_there_are_enough_kinds() -> None:
     assert len({*NARROWER, *LESS, *BREAKS}) > 80
     assert len({*NARROWER, *LESS, *SAME, *HARMLESS}) > 100
+
+
+@pytest.mark.parametrize(
+    ("narrower", "name"), [(table is NARROWER, name) for table in (NARROWER, SAME) for name in table]
+)
+def test_each_pair(narrower: bool, name: str) -> None:
+    """As the whole of what is sent, and of what is read."""
+    both = []
+    for schema in (NARROWER if narrower else SAME)[name]:
+        told = {"schema": schema}
+        post = {"requestBody": {"content": {JSON: told}}, "responses": {}}
+        get = {"responses": {"200": {"description": "", "content": {JSON: told}}}}
+        both.append(
+            {"openapi": "3.1.0", "paths": {"/a": {"post": post, "get": get}}, "components": {"schemas": COMPONENTS}}
+        )
+    for old, new, method in ((*both, "POST"), (*reversed(both), "GET")):
+        found = [line.split()[0] for line in breaking(old, new)]
+        assert set(found) == ({method} if narrower else set())
+
+
+def renamed(contract: Contract, how: Callable[[list[str]], list[str]]) -> Contract:
+    """The same with other names of its schemas."""
+    schemas = contract["components"]["schemas"]
+    names = dict(zip(schemas, how([*schemas]), strict=True))
+    pattern = r'(?<="#/components/schemas/)[^"/]+'
+    made = json.loads(re.sub(pattern, lambda found: names[found[0]], json.dumps(contract, ensure_ascii=False)))
+    made["components"]["schemas"] = dict(
+        sorted((names[name], told) for name, told in made["components"]["schemas"].items())
+    )
+    return made
+
+
+HOW: list[Callable[[list[str]], list[str]]] = [
+    lambda names: [f"{name}Model" for name in names],
+    lambda names: [f"S{len(names) - number}" for number in range(len(names))],
+    lambda names: [*names[1:], names[0]],
+]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_names_of_schemas(how: Callable[[list[str]], list[str]]) -> None:
+    """They are no matter, also where something else breaks."""
+    for contract in CONTRACTS:
+        if contract.get("components", {}).get("schemas"):
+            assert list(breaking(contract, renamed(contract, how))) == []
+    for breaks in (True, False):
+        for name, old, new in changes(breaks, 30, seed=2):
+            assert bool(list(breaking(old, renamed(new, how)))) == breaks, name
 
 
 def test_what_breaks_is_named() -> None:

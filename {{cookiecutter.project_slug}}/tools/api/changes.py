@@ -16,7 +16,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, product
+from itertools import chain, islice, product, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -27,25 +27,26 @@ Found = Iterator[str]
 Parameters = Mapping[tuple[str, str], Document]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-#: Keywords that bound a value, and whether a larger bound allows more.
-BOUNDS = {
-    **dict.fromkeys(("maxLength", "maxItems", "maxProperties", "maxContains"), True),
-    **dict.fromkeys(("minLength", "minItems", "minProperties"), False),
-}
+#: What follows min or max in keywords that bound a value, and the types of these values.
+BOUNDS = {"imum": "integer number", "Length": "string", "Items": "array", "Contains": "array", "Properties": "object"}
 #: Keywords that are only compared as they stand.
 EXACT = [
     *("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then"),
-    *("else", "contains", "minContains", "propertyNames", "dependentRequired", "dependentSchemas", "contentSchema"),
+    *("else", "contains", "propertyNames", "dependentRequired", "dependentSchemas", "contentSchema"),
 ]
 #: Keywords that say nothing of a value.
-NOTES = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "discriminator"}
-NOTES |= {"nullable", "readOnly", "writeOnly", "$comment", "$ref", "allOf", "$defs", "$id", "$schema"}
+WORDS = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "$comment"}
+WORDS |= {"$ref", "allOf", "$defs", "$id", "$schema"}
+NOTES = WORDS | {"discriminator", "nullable", "readOnly", "writeOnly"}
 #: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
 MANY, PAIRS = 500, 64
 #: Schemas that are looked at for an operation, which takes a second or two; after operations that need more, at least.
 MOST, LEAST = 500_000, 30_000
 #: Formats that hold all values of another one.
-WIDER = (["int32", "int64"], ["float", "double"])
+WIDER = (("int32", "int64"), ("int32", "double"), ("float", "double"))
+SCHEMA = "#/components/schemas/"
+#: The servers of a contract that names none.
+HERE: Any = [{"url": "/"}]
 NOTHING: Document = {}
 NEVER: Document = {"enum": []}
 
@@ -75,11 +76,16 @@ def breaking(old: Document, new: Document) -> Found:
 class Comparison:
     def __init__(self, old: Document, new: Document) -> None:
         self.old = old
-        self.new = new
+        self.new = _named_as_before(old, new)
         #: What was made of schemas, by their ids, and these schemas, so that no other one gets their ids.
         self.made: dict[Any, tuple[Any, Document]] = {}
+        self.told: dict[Any, tuple[Any, list[Choice]]] = {}
+        #: What breaks in pairs of schemas themselves, and the pairs in them; and these schemas.
+        self.compared: dict[Any, tuple[Any, list[str], deque[Any]]] = {}
         #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
-        self.waiting: deque[tuple[str, str, Document, Document, bool]] = deque()
+        self.waiting: deque[tuple[str, Any, Document, Document]] = deque()
+        #: Those that break nothing, nor does what they hold.
+        self.equal: set[Any] = set()
         #: Whether two schemas are only looked at, to tell which alternatives belong together.
         self.matching = False
         #: Of references that refer to the same in both, what that refers to; of others, None.
@@ -88,7 +94,6 @@ class Comparison:
         self.most = self.left = MOST
 
     def paths(self) -> Found:
-        yield from _servers("", (self.old,), (self.new,))
         # No client sends what a parameter of the path is called.
         known = {_nameless(path): path for path in self.new["paths"]}
         for path in [path for path in self.old["paths"] if not path.startswith("x-")]:
@@ -98,7 +103,6 @@ class Comparison:
                 continue
             pairs = ((self.old, path), (self.new, name))
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
-            yield from _servers(f"{path}, ", *zip(items, (self.old, self.new), strict=True))
             for method in METHODS:
                 where = f"{method.upper()} {path}"
                 if method in items[0] and method not in items[1]:
@@ -111,9 +115,8 @@ class Comparison:
         """What breaks in an operation, as far as it can be compared."""
         self.left = self.most
         try:
+            yield from _servers(where, (old[method], old, self.old), (new[method], new, self.new))
             yield from self.parameters(where, *parameters)
-            levels = (old[method], old, self.old), (new[method], new, self.new)
-            yield from _servers(f"{where}, ", *levels)
             yield from self.operation(where, old[method], new[method])
             yield from self.schemas()
         except (RecursionError, TooMuchError) as error:
@@ -221,9 +224,10 @@ class Comparison:
 
     def _default(self, at: str, old: Any, new: Any) -> Found:
         """What stands for a value that a client leaves out may not change."""
-        before, after = (self._flat(*each).get("default") for each in ((self.old, old), (self.new, new)))
-        if before is not None and before != after:
-            yield f"{at}: without it, {'nothing' if after is None else after!r} is taken, and was {before!r}"
+        before, after = (self._flat(*each) for each in ((self.old, old), (self.new, new)))
+        if "default" in before and before["default"] != after.get("default", NOTHING):
+            told = after.get("default", "nothing")
+            yield f"{at}: without it, {told!r} is taken, and was {before['default']!r}"
 
     def bodies(self, where: str, old: Document, new: Document) -> Found:
         at = f"{where}, request body"
@@ -303,7 +307,7 @@ class Comparison:
         names = [schema.get("discriminator", {}).get("propertyName") for schema in flat]
         if all(names) and names[0] != names[1]:
             yield f"{at}: {names[1]} tells which alternative it is, and was {names[0]}"
-        olds, news = _joined(self._choices(self.old, old)), _joined(self._choices(self.new, new))
+        olds, news = self._alternatives(self.old, old), self._alternatives(self.new, new)
         # The new contract has to accept values that clients send; clients have to know values that they read.
         needed, offered = (olds, news) if sent else (news, olds)
         for one in needed:
@@ -319,10 +323,18 @@ class Comparison:
                 near = self._alike(one, near, sent=sent)
             if near:
                 pair = (one.schema, near[0].schema) if sent else (near[0].schema, one.schema)
-                self.waiting.append((at, one.kind, *pair, sent))
+                if pair[0] != pair[1] or one.kind in ("object", "array", "any"):
+                    self.waiting.append((at, (one.kind, *map(id, pair), sent, self.matching), *pair))
             else:
                 name = f"{one.kind} {one.label}" if one.label and several else one.kind
                 yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
+
+    def _alternatives(self, document: Document, written: Any) -> list[Choice]:
+        """The alternatives of a schema, which is looked at once."""
+        key = (id(written), document is self.old)
+        if key not in self.told:
+            self.told[key] = written, _joined(self._choices(document, written))
+        return self.told[key][1]
 
     def _choices(
         self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
@@ -335,7 +347,7 @@ class Comparison:
             (word for word in ("anyOf", "oneOf") if schema.get(word) and id(schema[word]) not in within), ""
         ):
             # What stands beside the alternatives holds for each of them.
-            rest = {name: value for name, value in schema.items() if name not in NOTES | {word}}
+            rest = {name: value for name, value in schema.items() if name not in NOTES | {word} and name[:2] != "x-"}
             beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
             for alternative in schema[word]:
                 reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
@@ -358,7 +370,7 @@ class Comparison:
         member = discriminator.get("propertyName")
         if not reference or member is None:
             return [NOTHING]
-        name = reference.rpartition("/")[2]
+        name = document.get("names", {}).get(reference) or reference.rpartition("/")[2]
         values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
         part = self._flat(document, {"$ref": reference}).get("properties", {}).get(member)
         own = _enumeration(self._flat(document, part)) or ()
@@ -375,21 +387,31 @@ class Comparison:
         called = [each for each in near if one.name and each.name == one.name]
         if written or called or self.matching:
             return written or called or near
-        # By what they say themselves: what waits, and alternatives in them, does not count.
-        waiting, self.waiting, self.matching = self.waiting, deque(), True
-        pairs = [(one.schema, each.schema) if sent else (each.schema, one.schema) for each in near]
-        fitting = [next(self._same_kind("", one.kind, *pair, sent=sent), None) is None for pair in pairs]
+        # By what they hold, or else by what they say themselves; alternatives in them do not count.
+        waiting, self.matching = self.waiting, True
+        found: list[Choice] = []
+        for most in (PAIRS, 0):
+            for each in () if found else near:
+                self.waiting = deque()
+                pair = (one.schema, each.schema) if sent else (each.schema, one.schema)
+                differing = chain(self._same_kind("", one.kind, *pair, sent=sent), self.schemas(most))
+                found += [each] if next(differing, None) is None else []
         self.waiting, self.matching = waiting, False
-        found = [each for each, fits in zip(near, fitting, strict=True) if fits]
         said = [[each.schema.get(word) for word in ("title", "description")] for each in (one, *found)]
         return [each for each, words in zip(found, said[1:], strict=True) if words == said[0]] or found
 
     def _flat(self, document: Document, schema: Any) -> Document:
         """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
+        place = (id(schema), document is self.old, "flat")
+        if place not in self.made:
+            self.made[place] = schema, self._merged(document, schema)
+        return self.made[place][1]
+
+    def _merged(self, document: Document, schema: Any) -> Document:
         found: dict[int, Document] = {}
         _parts(document, schema, found)
         self._look(len(found))
-        parts = [part for part in found.values() if part.keys() - {"$ref", "allOf"}]
+        parts = [part for part in found.values() if any(word not in WORDS and word[:2] != "x-" for word in part)]
         if len(parts) == 1 and not parts[0].keys() & {"$ref", "allOf"}:
             return parts[0]
         key = frozenset(map(id, parts))
@@ -400,15 +422,26 @@ class Comparison:
             self.made[key] = parts, made
         return self.made[key][1]
 
-    def schemas(self) -> Found:
+    def schemas(self, most: float = math.inf) -> Found:
         """Compare what waits, each pair once in an operation: schemas may hold each other, and themselves."""
-        seen = {}
-        while self.waiting:
-            at, kind, old, new, sent = self.waiting.popleft()
-            pair = (kind, id(old), id(new), sent)
-            if pair not in seen:
-                seen[pair] = old, new  # Kept, so that no other schema gets the id of one of these.
-                yield from self._same_kind(at, kind, old, new, sent=sent)
+        seen, broken = set[Any](), False
+        while self.waiting and len(seen) < most:
+            at, pair, old, new = self.waiting.popleft()
+            if pair in seen or pair in self.equal:
+                continue
+            seen.add(pair)
+            if pair not in self.compared:
+                waiting, self.waiting = self.waiting, deque()
+                found = [*self._same_kind("", pair[0], old, new, sent=pair[3])]
+                self.compared[pair] = (old, new), found, self.waiting
+                self.waiting = waiting
+            _, found, inner = self.compared[pair]
+            self._look(len(inner))
+            yield from (at + line for line in found)
+            self.waiting.extend((at + place, *rest) for place, *rest in inner if rest[0] not in seen)
+            broken = broken or bool(found)
+        if not broken and not self.waiting:
+            self.equal |= seen
 
     def _same_kind(self, at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
         if old != new:
@@ -419,11 +452,11 @@ class Comparison:
             heads = [schema.get("prefixItems", ()) for schema in (old, new)]
             for place in range(max(map(len, heads))):
                 items = [
-                    head[place] if place < len(head) else schema.get("items", {})
+                    head[place] if place < len(head) else schema.get("items", NOTHING)
                     for head, schema in zip(heads, (old, new), strict=True)
                 ]
                 yield from self.values(f"{at}[{place}]", *items, sent=sent)
-            yield from self.values(f"{at}[]", old.get("items", {}), new.get("items", {}), sent=sent)
+            yield from self.values(f"{at}[]", old.get("items", NOTHING), new.get("items", NOTHING), sent=sent)
 
     def _members(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
         olds, news = old.get("properties", {}), new.get("properties", {})
@@ -463,10 +496,12 @@ class Comparison:
             yield f"{at}: further properties are refused now"
         elif extra[0] not in (True, {}, False) or (sent and extra[0] is not False):
             yield from self.values(f"{at}.*", *extra, sent=sent)
-        if extra[0] not in (True, {}, False):  # What had no name of its own was one of these.
-            for name in [name for name in news if name not in olds and name not in hidden[1]]:
-                yield from self.values(f"{at}, {name}", extra[0], news[name], sent=sent)
         patterns = [schema.get("patternProperties", {}) for schema in (old, new)]
+        for name in [name for name in news if name not in olds and name not in hidden[1]]:
+            # What had no name of its own was one of these.
+            given = next((part for pattern, part in patterns[0].items() if _matches(pattern, name)), extra[0])
+            if given not in (True, {}, False):
+                yield from self.values(f"{at}, {name}", given, news[name], sent=sent)
         for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
             both = (each.get(pattern, other) for each, other in zip(patterns, extra, strict=True))
             yield from self.values(f"{at}.{pattern}", *both, sent=sent)
@@ -484,37 +519,31 @@ def _bounds(at: str, kind: str, old: Document, new: Document, *, sent: bool) -> 
         return
     if accepted is not None:
         yield f"{at}: {'only some values are accepted now' if sent else 'it may be any value now'}"
-    limits = []
-    for word in ("maximum", "minimum"):
+    for word in [f"{end}{of}" for of, kinds in BOUNDS.items() if kind in f"any {kinds}" for end in ("max", "min")]:
         (strong, excluded), (weak, beyond) = (_limit(schema, word, kind) for schema in (stronger, weaker))
-        sign = 1 if word == "maximum" else -1
+        sign = 1 if word.startswith("max") else -1
         if strong is not None and (weak is None or (strong * sign, not excluded) < (weak * sign, not beyond)):
-            limits.append((f"exclusiveM{word[1:]}" if excluded else word, strong, weak))
-    for word, larger_allows_more in BOUNDS.items():
-        strong, weak = (schema.get(word) for schema in (stronger, weaker))
-        least = weak or (None if larger_allows_more else 0)
-        if strong is not None and (least is None or (strong < least if larger_allows_more else strong > least)):
-            limits.append((word, strong, weak))
-    for word, strong, weak in limits:
-        before, after = ["none" if bound is None else bound for bound in ((weak, strong) if sent else (strong, weak))]
-        yield f"{at}: {word} is {verb}, from {before} to {after}"
+            before, after = [
+                "none" if bound is None else bound for bound in ((weak, strong) if sent else (strong, weak))
+            ]
+            name = f"exclusiveM{word[1:]}" if excluded else word
+            yield f"{at}: {name} is {verb}, from {before} to {after}"
     for word in EXACT:
-        strong, weak = (_exact(schema, word) for schema in (stronger, weaker))
-        if strong in (None, False) or strong == weak or [weak, strong] in WIDER:
-            continue
-        if word != "multipleOf" or not weak or weak % strong:
+        asked, told = (_exact(schema, word) for schema in (stronger, weaker))
+        if not all(any(_holds(word, one, other) for one in told) for other in asked):
             yield f"{at}: {word} is {new.get(word, 'none')}, and was {old.get(word, 'none')}"
 
 
 def _limit(schema: Document, word: str, kind: str) -> tuple[Any, bool]:
-    """The largest or smallest number, and whether it is excluded itself, as OpenAPI 3.0 or 3.1 says it."""
+    """The largest or smallest number or size, and whether it is excluded itself, as OpenAPI 3.0 or 3.1 says it."""
     exclusive = schema.get(f"exclusiveM{word[1:]}")
-    found = [(schema[word], exclusive is True)] if word in schema else []
+    said = word in schema and (schema[word] or word[3:] == "imum" or word.startswith("max"))
+    found = [(schema[word], exclusive is True)] if said else []
     if exclusive is not None and not isinstance(exclusive, bool):
         found.append((exclusive, True))
     if not found:
         return None, False
-    sign = 1 if word == "maximum" else -1
+    sign = 1 if word.startswith("max") else -1
     limit, excluded = min(found, key=lambda each: (each[0] * sign, not each[1]))
     if kind == "integer":  # Below 9 is at most 8.
         inside = math.floor(limit * sign)
@@ -531,21 +560,34 @@ def _fits(value: Any, kind: str, schema: Document) -> bool:
         )
     if kind != "string":
         return True
-    try:
-        matched = re.search(schema.get("pattern", ""), value)
-    except re.error:  # It is written for JavaScript.
-        return True
+    matched = all(_matches(pattern, value) for pattern in _exact(schema, "pattern"))
     return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)) and matched)
 
 
-def _exact(schema: Document, word: str) -> Any:
-    """A keyword as OpenAPI 3.1 writes it; a password is a text."""
-    form = schema.get("format")
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:  # It is written for JavaScript.
+        return True
+
+
+def _exact(schema: Document, word: str) -> list[Any]:
+    """What a keyword asks for, in each part of the schema, as OpenAPI 3.1 writes it; a password is a text."""
+    form, asked = schema.get("format"), schema.get(word)
     if word == "contentEncoding" and form == "byte":
-        return "base64"
+        return ["base64"]
     if word == "contentMediaType" and form == "binary":
-        return "application/octet-stream"
-    return None if word == "format" and form in ("binary", "byte", "password") else schema.get(word)
+        return ["application/octet-stream"]
+    hints = ("binary", "byte", "password") if word == "format" else ()
+    several = asked if isinstance(asked, list) else [asked]
+    return [each for each in several if each is not None and each is not False and each not in hints]
+
+
+def _holds(word: str, told: Any, asked: Any) -> bool:
+    """Whether the values for which a keyword says the one fit the other."""
+    if word == "multipleOf" and asked:
+        return math.isclose(told / asked, round(told / asked))
+    return told == asked or (told, asked) in WIDER
 
 
 def _parts(document: Document, schema: Any, found: dict[int, Document]) -> None:
@@ -581,10 +623,14 @@ def _both(one: Document, other: Document) -> Document:
             made[word] = [kind for kind in kinds[0] if kind in kinds[1] or (kind == "integer" and "number" in kinds[1])]
         elif word in ("anyOf", "oneOf") and len(first) * len(second) <= PAIRS:
             made[word] = [{"allOf": pair} for pair in product(first, second)]
-        elif word in ("maximum", "minimum", *BOUNDS):
-            made[word] = min(first, second) if word[:3] == "max" else max(first, second)
+        elif re.sub("^exclusiveM..|^m..", "", word) in BOUNDS:
+            made[word] = (min if "ax" in word else max)(first, second)
         elif word == "additionalProperties":
-            made[word] = False if False in (first, second) else second if first is True else first
+            made[word] = False if False in (first, second) else {"allOf": [first, second]}
+        elif word == "prefixItems":
+            made[word] = [{"allOf": pair} for pair in zip_longest(first, second, fillvalue=True)]
+        elif word in EXACT:  # Each of them has to hold.
+            made[word] = [*_exact(one, word), *_exact(other, word)]
     return made
 
 
@@ -621,6 +667,46 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def _named_as_before(old: Document, new: Document) -> Document:
+    """The new document where schemas have the names of those in their places in the old one.
+
+    If more than names changed, only schemas that are new have names of schemas that are gone.
+    """
+    olds, news = ((document.get("components") or {}).get("schemas") or {} for document in (old, new))
+    waiting = deque[Any]([(old, new)] if olds != news else [])
+    names: dict[str, str] = {}
+    same = True
+    while waiting:
+        one, other = waiting.popleft()
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            waiting.extendleft((one[name], other[name]) for name in one if name in other and name != "schemas")
+        elif isinstance(one, list) and isinstance(other, list):  # Looked at later: it may have another order.
+            waiting.extend(zip(one, other, strict=False))
+        elif str(one).startswith(SCHEMA) and str(other).startswith(SCHEMA):
+            before, name = (reference.removeprefix(SCHEMA).partition("/")[0] for reference in (one, other))
+            if before in olds and name in news and name not in names and before not in names.values():
+                names[name] = before
+                waiting.appendleft((olds[before], news[name]))
+            same = same and names.get(name, name) == before
+    if not same:
+        names = {name: before for name, before in names.items() if name not in olds and before not in news}
+    if all(name == before for name, before in names.items()):
+        return new
+    names = {name: f"{name}*" if name in names.values() else name for name in news} | names
+
+    def renamed(told: dict[str, Any]) -> dict[str, Any]:
+        for word, value in told.items():
+            if isinstance(value, str) and value.startswith(SCHEMA):
+                name, slash, rest = value.removeprefix(SCHEMA).partition("/")
+                told[word] = SCHEMA + names.get(name, name) + slash + rest
+        # An alternative may be told by its own name, so that these are not the same.
+        return told | {"names": {}} if isinstance(told.get("propertyName"), str) else told
+
+    made: dict[str, Any] = json.loads(json.dumps(new), object_hook=renamed)
+    made["components"]["schemas"] = {names[name]: told for name, told in made["components"]["schemas"].items()}
+    return made | {"names": {SCHEMA + before: name for name, before in names.items()}}
+
+
 def _references(value: Any) -> set[str]:
     return {json.loads(found) for found in re.findall(r'"\$ref": ("(?:[^"\\]|\\.)*")', _text(value))}
 
@@ -635,15 +721,13 @@ def _shared(document: Document) -> list[Any]:
 
 
 def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Found:
-    """Compare the servers of an operation, a path or a document, which else are those of what it is in."""
-    if not (old[0].get("servers") or new[0].get("servers")):
-        return
+    """Compare the servers of an operation, which else are those of its path, of the document, or of this host."""
     urls = [
         [
             text
-            for server in next((level["servers"] for level in levels if level.get("servers")), ())
+            for server in next((level["servers"] for level in levels if level.get("servers")), HERE)
             for text in (
-                server["url"].rstrip("/") or "/",
+                re.sub("^[^/{]*//[^/{]*", lambda found: found[0].lower(), server["url"]).rstrip("/") or "/",
                 *(
                     f"{server['url']} with {name} {value}"
                     for name, one in server.get("variables", {}).items()
@@ -653,7 +737,9 @@ def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Fo
         ]
         for levels in (old, new)
     ]
-    yield from (f"{where}{url}: the server is removed" for url in sorted(set(urls[0]) - set(urls[1])))
+    at = f"{where}, " if any(level.get("servers") for level in (*old[:-1], *new[:-1])) else ""
+    paths = {re.sub("^([a-z]+:)?//[^/]*", "", url) or "/" for url in urls[1]}  # On whatever host this one is.
+    yield from (f"{at}{url}: the server is removed" for url in sorted({*urls[0]} - {*urls[1]} - paths))
 
 
 def _statuses(document: Document, operation: Document) -> dict[str, Document]:
@@ -674,7 +760,7 @@ def _nameless(path: str) -> str:
 
 
 def _media(name: str) -> str:
-    return re.sub(r";\s*charset=[^;]*| ", "", name.lower())
+    return re.sub(r';\s*charset=[^;]*| |"', "", name.lower())
 
 
 def _asked(document: Document, alternative: Document) -> dict[Any, str]:
@@ -682,8 +768,9 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
     found: dict[Any, str] = {}
     for name, scopes in alternative.items():
         told = resolve(document, document.get("components", {}).get("securitySchemes", {}).get(name))
-        what = told.get("type"), str(told.get("scheme")).lower(), told.get("in"), told.get("name")
-        scheme: Any = what if told else name
+        key = str(told.get("name"))
+        key = key.lower() if told.get("in") == "header" else key
+        scheme: Any = (told.get("type"), str(told.get("scheme")).lower(), told.get("in"), key) if told else name
         found[scheme] = name
         found.update({(scheme, scope): f"{name} {scope}" for scope in scopes})
     return found
@@ -691,7 +778,7 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
 
 def _ranges(media: str) -> tuple[str, ...]:
     """A media type, and the ranges that it is in, the nearest one first."""
-    return media, f"{media.partition('/')[0]}/*", "*/*"
+    return media, media.partition(";")[0], f"{media.partition('/')[0]}/*", "*/*"
 
 
 def _part_type(schema: Document) -> str:
