@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from functools import partial, wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -386,6 +387,21 @@ def test_a_view_without_types(api: Callable[[str], Any]) -> None:
     contract = api("contract")
     with pytest.raises(contract.ContractError, match="needs types for memo_id, return"):
         contract.operation()(lambda memo_id: memo_id)
+
+
+@pytest.mark.parametrize(
+    "kind", [Path, dict[str, int], dict[str, int] | None, list[list[int]], list[tuple[int, str]], list[int] | list[str]]
+)
+def test_parameters_that_no_text_is(api: Callable[[str], Any], kind: Any) -> None:
+    contract = api("contract")
+
+    def search(query: object) -> None: ...
+
+    search.__annotations__["query"] = msgspec.defstruct("Query", [("given", kind)])
+    with pytest.raises(
+        contract.ContractError, match=r"search has a type that requests cannot have: .*(given|Path|array)"
+    ):
+        contract.operation(204)(search)
 
 
 def test_types_that_share_a_name(app: Flask, api: Callable[[str], Any]) -> None:
