@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NewType
 
 import msgspec
 import pytest
@@ -133,6 +133,9 @@ def test_a_mistake_deep_in_a_body(app: Flask, api: Callable[[str], Any]) -> None
         assert client.post("/api/v1/trees", data=body, content_type=JSON).status_code in (400, 422)
 
 
+Toys = NewType("Toys", list[int])
+
+
 class Cat(msgspec.Struct, tag="cat", forbid_unknown_fields=True):
     lives: int
 
@@ -141,6 +144,7 @@ class Dog(msgspec.Struct, tag="dog"):
     name: Annotated[str, msgspec.Meta(min_length=1)]
     friends: dict[str, "Cat | Dog"] = {}
     place: tuple[int, int] | None = None
+    toys: Toys = Toys([])
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,7 @@ class Dog(msgspec.Struct, tag="dog"):
         ({"type": "cat", "lives": "x", "more": 1}, {"#/lives", "#/more"}),
         ({"type": "dog", "name": "", "place": ["x", "y"]}, {"#/name", "#/place/0", "#/place/1"}),
         ({"type": "dog", "name": 1, "friends": {"a": {"type": "cat"}, "b": 1}}, {"#/name", "#/friends/a/lives", "#/friends/b"}),
+        ({"type": "dog", "name": "a", "toys": ["x", "y"]}, {"#/toys/0", "#/toys/1"}),
         ({"type": "bird"}, {"#/type"}),
         ({"lives": "x"}, {"#"}),
         (1, {"#"}),
