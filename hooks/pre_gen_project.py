@@ -65,7 +65,18 @@ def problems():
             yield f"{name}={json.dumps(given[name])[:60]}: write a text, in quotes{example}."
         elif problem := check(name, text):
             yield f"{name}={shown(text)}: {problem}."
+    yield from worked_out()
     yield from needs()
+
+
+def worked_out():
+    """What the template works out from the answers. Cookiecutter does not do so again for a replay."""
+    chosen = set()
+    for name, option in options.items():
+        if option.get("always") or asked.get(option.get("question", name)) in ("yes", name):
+            chosen |= {name, *option.get("implies", ())}
+    if chosen != set(answers["__chosen"].split()):
+        yield "__chosen does not fit the answers, which a replay cannot change: give them as question=answer."
 
 
 def shown(text):

@@ -229,6 +229,22 @@ def test_the_line_stands_alone(out: Path, argument: str | bytes, line: str) -> N
     assert not tree(out)
 
 
+@pytest.mark.parametrize("without", [False, True])
+def test_a_replay_that_was_edited(out: Path, without: bool) -> None:
+    """It holds what the template had worked out from the answers of before; without, it is worked out from none."""
+    assert cookiecutter(out, preset="api", project_slug="first").returncode == 0
+    (path,) = (out.parent / "home-replay/.cookiecutter_replay").glob("*.json")
+    replay = json.loads(path.read_text())["cookiecutter"] | {"project_slug": "second", "metrics": "no"}
+    kept = {name: answer for name, answer in replay.items() if not (without and name.startswith("_"))}
+    path.write_text(json.dumps({"cookiecutter": kept}))
+    command = [str(BIN / "cookiecutter"), str(TEMPLATE), "--replay-file", str(path), "-o", str(out)]
+    environment = os.environ | {"HOME": str(out.parent / "home-replay")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    told = "__chosen does not fit the answers, which a replay cannot change: give them as question=answer.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+    assert not (out / "second").exists()
+
+
 @pytest.mark.parametrize("text", few(["{{ 7 * 7 }}", "{{", "{%", "{# hm"], 1))
 def test_braces_that_are_typed(out: Path, text: str) -> None:
     """Nothing renders them on their way to the hook."""

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
@@ -46,6 +47,13 @@ def test_ready(extend: Extend) -> None:
     # Checks have the application's context.
     response = extend(database=lambda: current_app.config["SECRET_KEY"]).get("/readyz")
     assert (response.status_code, response.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
+
+
+def test_what_is_not_ready_is_logged(extend: Extend, capfd: pytest.CaptureFixture[str]) -> None:
+    client = extend(cache=fail)
+    client.get("/readyz").close()
+    (line,) = (json.loads(line) for line in capfd.readouterr().err.splitlines() if "not_ready" in line)
+    assert (line["check"], line["service"]) == ("cache", client.application.name)
 
 
 def test_what_is_not_ready_is_named(extend: Extend, hang: Event) -> None:

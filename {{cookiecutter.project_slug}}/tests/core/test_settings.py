@@ -42,7 +42,7 @@ def test_every_problem_in_one_message(refused: Callable[..., dict[str, str]]) ->
     [
         ("PORT", ["0", "65536", "", "80.5"]),
         ("READY_TIMEOUT", ["nan", "inf", ""]),
-        ("HOST", ["", "localhost", "a.b"]),
+        ("HOST", ["", "localhost", "a.b", "999.1.1.1", "1.2.3", "1:2"]),
         ("TRUSTED_HOSTS", ["", " , ", "https://example.com", "*", "example.com/", "a b", "[::1]"]),
         ("LOG_FORMAT", ["", "xml"]),
     ],
@@ -59,6 +59,8 @@ def test_what_is_refused(refused: Callable[..., dict[str, str]], name: str, valu
         ("TRUSTED_HOSTS", ["a.example"], ["a.example"]),
         ("TRUSTED_HOSTS", None, None),
         ("HOST", "::1", "::1"),
+        ("HOST", "\ufeff127.0.0.1\n", "127.0.0.1"),
+        ("PORT", "\ufeff8001", 8001),
         ("READY_TIMEOUT", "1", 1.0),
     ],
 )
@@ -121,6 +123,22 @@ def test_override_beats_environment_beats_file_beats_default(
     monkeypatch.setenv("PORT", "8002")
     assert load(APP_ENV="development")["PORT"] == 8002
     assert load(APP_ENV="development", PORT=8003)["PORT"] == 8003
+
+
+def test_a_file_that_is_not_utf_8_is_refused(
+    package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PowerShell writes UTF-16."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("PORT=8001\n", encoding="utf-16")
+    with pytest.raises(package.core.settings.ConfigError, match=r"\n  \.env: .*UTF-8"):
+        package.core.settings.load([], {"APP_ENV": "development"})
+
+
+def test_a_refusal_is_one_line(package: ModuleType) -> None:
+    env = package.core.settings.Env({"APP_ENV": "testing"})
+    env.refuse("URL", "a library says\n\nthis\n")
+    assert env.refused == {"URL": "a library says this"}
 
 
 def test_debug_is_refused_in_production(

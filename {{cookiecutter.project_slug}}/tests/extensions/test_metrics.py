@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_the_token_guards(probe: Callable[..., Flask], authorization: str) -> No
     assert response.www_authenticate.type == "bearer"
     assert "# TYPE" not in response.text
     assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_folder_that_is_missing_is_refused(
+    probe: Callable[..., Flask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "missing"))
+    with pytest.raises(Exception, match="PROMETHEUS_MULTIPROC_DIR: Must be unset"):
+        probe("extensions.metrics")
+
+
+def test_without_a_folder_for_temporary_files_no_server_starts(
+    counted: Flask, package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(package.core.settings.ConfigError, match="TMPDIR: Must be a folder"):
+        package.core.server.serving.send(counted)
 
 
 @pytest.mark.parametrize(("token", "message"), [("", "Set it to 32 random bytes"), ("é" * 32, "Only letters")])

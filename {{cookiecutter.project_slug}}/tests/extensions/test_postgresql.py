@@ -52,6 +52,14 @@ def test_a_wrong_option_is_refused(probe: Callable[..., Flask], package: ModuleT
         probe("extensions.sqlalchemy", DATABASE_URL=f"postgresql://host/name?{option}")
 
 
+def test_a_wrong_variable_is_refused(
+    probe: Callable[..., Flask], package: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "bar")
+    with pytest.raises(package.core.settings.ConfigError, match=r"DATABASE_URL: .* variable such as PGSSLMODE"):
+        probe("extensions.sqlalchemy", DATABASE_URL="postgresql://host/name")
+
+
 @pytest.mark.parametrize("option", ["sslmode=require", "host=one,two&port=1,2", "host=one:1&host=two:2", "host=/run"])
 def test_a_right_option_is_taken(probe: Callable[..., Flask], option: str) -> None:
     probe("extensions.sqlalchemy", DATABASE_URL=f"postgresql:///name?{option}")

@@ -128,6 +128,7 @@ def test_the_caller_decides_what_is_sampled(
         ("SENTRY_DSN", "sentry.example.com"),
         ("SENTRY_DSN", "https://sentry.example.com/1"),
         ("SENTRY_DSN", "https://key@sentry.example.com:port/1"),
+        ("SENTRY_DSN", "https://key@sentry.example.com:99999/1"),
         ("SENTRY_DSN", "https://key@[::1/1"),
         ("SENTRY_TRACES_SAMPLE_RATE", "2"),
     ],

@@ -441,7 +441,16 @@ def test_a_database_that_is_read_only(make: Probe, extension: ModuleType, monkey
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "oracle://host/name", "://", "sqlite+other:///x", "sqlite://host:port/x", "sqlite://"]
+    "url",
+    [
+        "nonsense",
+        "oracle://host/name",
+        "://",
+        "sqlite+other:///x",
+        "sqlite://host:port/x",
+        "sqlite://host:99999/x",
+        "sqlite://",
+    ],
 )
 def test_a_wrong_url_is_refused(make: Probe, package: ModuleType, url: str) -> None:
     with pytest.raises(package.core.settings.ConfigError, match=r"DATABASE_URL: .*://|DATABASE_URL: .*:////"):

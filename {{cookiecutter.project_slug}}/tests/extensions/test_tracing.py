@@ -196,6 +196,7 @@ def test_headers(probe: Callable[..., Flask], receiver: Receiver) -> None:
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:port"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:99999"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "Bearer confidential"),
     ],
@@ -204,3 +205,11 @@ def test_wrong_settings_are_named(probe: Callable[..., Flask], name: str, value:
     with pytest.raises(Exception, match=f"{name}: ") as refusal:
         probe("extensions.tracing", **{name: value})
     assert "confidential" not in str(refusal.value)
+
+
+def test_a_wrong_variable_of_the_sdk_is_refused(
+    probe: Callable[..., Flask], package: ModuleType, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "0")
+    with pytest.raises(package.core.settings.ConfigError, match=r"OTEL_.*max_queue_size must be a positive integer"):
+        probe("extensions.tracing", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from flask import Flask
+from structlog.contextvars import bound_contextvars
 
 from . import errors, health, logs, middleware, requests, server, settings
 
@@ -29,6 +30,7 @@ def init_app(app: Flask, modules: Sequence[ModuleType] = (), config: Mapping[str
 def start(app: Flask, module: ModuleType) -> None:
     """Start a module: its ``init_app``, then its blueprint."""
     if hasattr(module, "init_app"):
-        module.init_app(app)
+        with bound_contextvars(service=app.name):
+            module.init_app(app)
     if hasattr(module, "bp"):
         app.register_blueprint(module.bp)

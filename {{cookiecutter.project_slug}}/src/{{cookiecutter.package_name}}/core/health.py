@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from flask import Blueprint, Flask, current_app
 from flask.typing import ResponseReturnValue
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import HTTPException
 
 from .settings import Env
@@ -54,6 +55,7 @@ def readyz() -> ResponseReturnValue:
 
 
 def _check(app: Flask, name: str, ready: Callable[[], object], results: dict[str, str]) -> None:
+    bind_contextvars(service=app.name)
     try:
         with app.app_context():
             ready()

@@ -6,6 +6,7 @@
 import os
 from functools import partial
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 import click
@@ -20,9 +21,13 @@ serving = Namespace().signal("serving")
 
 
 def config(env: Env) -> dict[str, Any]:
-    host = "0.0.0.0" if env.production else "127.0.0.1"  # noqa: S104
+    host = env.text("HOST", "0.0.0.0" if env.production else "127.0.0.1")  # noqa: S104
+    try:
+        ip_address(host)
+    except ValueError:
+        env.refuse("HOST", "Must be an IP address. For example: HOST=127.0.0.1")
     return {
-        "HOST": env.text("HOST", host, pattern=r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*", hint="Must be an IP address."),
+        "HOST": host,
         "PORT": env.integer("PORT", 8000, minimum=1, maximum=65535),
         # Processes use several cores; threads wait for databases and other services.
         "WEB_CONCURRENCY": env.integer("WEB_CONCURRENCY", 2, minimum=1, maximum=64),

@@ -60,7 +60,10 @@ class Env:
             # Imported here, because production does not need it.
             from dotenv import dotenv_values
 
-            self.values = ChainMap(dict(values), dotenv_values(".env"))
+            try:
+                self.values = ChainMap(dict(values), dotenv_values(".env"))
+            except (OSError, UnicodeError):
+                self.refuse(".env", "Must be a file that can be read, in UTF-8.")
 
     def text(self, name: str, default: str, choices: Collection[str] = (), pattern: str = "", hint: str = "") -> str:
         """Read text: one of ``choices``, or what the whole ``pattern`` matches.
@@ -105,14 +108,15 @@ class Env:
 
     def refuse(self, name: str, message: str) -> None:
         """Refuse a setting that has the right type and still cannot be used."""
-        self.refused[name] = message
+        self.refused[name] = " ".join(message.split())  # Libraries say some things in several lines.
 
     def _read(self, name: str, default: Value, convert: Callable[[Any], Value], expected: str) -> Value:
         """Read a setting; one that is None is unset."""
         self.read.add(name)
         if (given := self.values.get(name)) is not None:
             try:
-                return convert(given)
+                # Windows begins files with a mark that nobody sees.
+                return convert(given.removeprefix("\ufeff") if isinstance(given, str) else given)
             except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
                 self.refuse(name, f"{expected} For example: {name}={default}" if default != "" else expected)
         return default

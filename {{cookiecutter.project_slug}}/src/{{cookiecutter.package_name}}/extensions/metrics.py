@@ -30,6 +30,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from werkzeug.datastructures import WWWAuthenticate
 
 from ..core.server import serving
+from ..core.settings import ConfigError
 from .version import installed_version
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def config(env: "Env") -> dict[str, Any]:
     # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     if not re.fullmatch("[A-Za-z0-9._~+/-]*=*", token):
         env.refuse("METRICS_TOKEN", "Only letters, digits and . _ ~ + / - can be sent as a bearer token.")
+    # Set by ``share``, or by whoever has run prometheus_client here before.
+    if (folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR")) and not os.access(folder, os.W_OK):
+        env.refuse("PROMETHEUS_MULTIPROC_DIR", "Must be unset, or a folder that can be written.")
     return {"METRICS_TOKEN": token}
 
 
@@ -136,7 +140,10 @@ def measure(app: Flask, function: Callable[[], object]) -> None:
 
 def share(app: Flask, **_: object) -> None:
     """Make the folder through which worker processes share their values; it is removed when the server ends."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="metrics-")
+    try:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="metrics-")
+    except OSError:
+        raise ConfigError("TMPDIR: Must be a folder that can be written, and so must /tmp if it is unset.") from None
     # Forked workers call functions of ``atexit`` as well: a worker that ends would remove the folder of the others.
     Finalize(None, rmtree, args=(folder, True), exitpriority=1)
 

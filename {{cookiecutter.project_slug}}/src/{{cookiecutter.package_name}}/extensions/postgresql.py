@@ -44,7 +44,7 @@ def options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
         info = psycopg.conninfo.make_conninfo(**{name: str(value) for name, value in url.query.items()} | NOWHERE)
         # libpq looks at the values of options first.
         if PGconn.ping(info.encode()) == Ping.NO_ATTEMPT:
-            raise psycopg.ProgrammingError("an option has a wrong value")
+            raise psycopg.ProgrammingError("an option has a wrong value, here or in a variable such as PGSSLMODE")
     except psycopg.ProgrammingError as error:
         raise ConfigError(str(error)) from None
     arguments = {

@@ -40,7 +40,8 @@ NOTHING: Any = {
 
 def config(env: "Env") -> dict[str, Any]:
     dsn = env.text("SENTRY_DSN", "")
-    if dsn and not re.fullmatch(r"https?://\w+(:\w+)?@([^/\s@:[\]]+|\[[\da-f:]+\])(:\d{1,5})?(/\S*)?/\d+", dsn):
+    form = r"https?://\w+(:\w+)?@([^/\s@:[\]]+|\[[\da-f:]+\])(:(?P<port>\d{1,5}))?(/\S*)?/\d+"
+    if dsn and not ((found := re.fullmatch(form, dsn)) and int(found["port"] or 0) < 65536):
         env.refuse("SENTRY_DSN", "Not a DSN, such as https://key@sentry.example.com/1")
     return {
         "SENTRY_DSN": dsn,

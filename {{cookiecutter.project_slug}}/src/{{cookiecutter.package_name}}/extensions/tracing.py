@@ -18,6 +18,7 @@ from flask import Flask, current_app, got_request_exception
 from structlog.contextvars import bind_contextvars
 
 from ..core.server import serving
+from ..core.settings import ConfigError
 from .version import installed_version
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ FLUSH_TIMEOUT = 2.0
 
 def config(env: "Env") -> dict[str, Any]:
     endpoint = env.text("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    if endpoint and not re.fullmatch(r"https?://([^/\s:[\]]+|\[[\da-f:]+\])(:\d{1,5})?(/\S*)?", endpoint):
+    form = r"https?://([^/\s:[\]]+|\[[\da-f:]+\])(:(?P<port>\d{1,5}))?(/\S*)?"
+    if endpoint and not ((found := re.fullmatch(form, endpoint)) and int(found["port"] or 0) < 65536):
         env.refuse("OTEL_EXPORTER_OTLP_ENDPOINT", "Not the URL of a receiver, such as http://127.0.0.1:4318")
     headers = env.text("OTEL_EXPORTER_OTLP_HEADERS", "")
     if not all("=" in header for header in headers.split(",") if header.strip()):
@@ -48,7 +50,10 @@ def config(env: "Env") -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     if app.config["OTEL_EXPORTER_OTLP_ENDPOINT"]:
-        app.extensions["tracing"] = Tracing(app)
+        try:
+            app.extensions["tracing"] = Tracing(app)
+        except ValueError as error:
+            raise ConfigError(f"OTEL_...: OpenTelemetry does not take one of its variables: {error}") from error
 
 
 def span(name: str, **attributes: Any) -> AbstractContextManager[object]:

@@ -3,7 +3,8 @@
 import gzip
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NewType
 
 import msgspec
 import pytest
@@ -132,6 +133,9 @@ def test_a_mistake_deep_in_a_body(app: Flask, api: Callable[[str], Any]) -> None
         assert client.post("/api/v1/trees", data=body, content_type=JSON).status_code in (400, 422)
 
 
+Toys = NewType("Toys", list[int])
+
+
 class Cat(msgspec.Struct, tag="cat", forbid_unknown_fields=True):
     lives: int
 
@@ -140,6 +144,7 @@ class Dog(msgspec.Struct, tag="dog"):
     name: Annotated[str, msgspec.Meta(min_length=1)]
     friends: dict[str, "Cat | Dog"] = {}
     place: tuple[int, int] | None = None
+    toys: Toys = Toys([])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,7 @@ class Dog(msgspec.Struct, tag="dog"):
         ({"type": "cat", "lives": "x", "more": 1}, {"#/lives", "#/more"}),
         ({"type": "dog", "name": "", "place": ["x", "y"]}, {"#/name", "#/place/0", "#/place/1"}),
         ({"type": "dog", "name": 1, "friends": {"a": {"type": "cat"}, "b": 1}}, {"#/name", "#/friends/a/lives", "#/friends/b"}),
+        ({"type": "dog", "name": "a", "toys": ["x", "y"]}, {"#/toys/0", "#/toys/1"}),
         ({"type": "bird"}, {"#/type"}),
         ({"lives": "x"}, {"#"}),
         (1, {"#"}),
@@ -386,6 +392,21 @@ def test_a_view_without_types(api: Callable[[str], Any]) -> None:
     contract = api("contract")
     with pytest.raises(contract.ContractError, match="needs types for memo_id, return"):
         contract.operation()(lambda memo_id: memo_id)
+
+
+@pytest.mark.parametrize(
+    "kind", [Path, dict[str, int], dict[str, int] | None, list[list[int]], list[tuple[int, str]], list[int] | list[str]]
+)
+def test_parameters_that_no_text_is(api: Callable[[str], Any], kind: Any) -> None:
+    contract = api("contract")
+
+    def search(query: object) -> None: ...
+
+    search.__annotations__["query"] = msgspec.defstruct("Query", [("given", kind)])
+    with pytest.raises(
+        contract.ContractError, match=r"search has a type that requests cannot have: .*(given|Path|array)"
+    ):
+        contract.operation(204)(search)
 
 
 def test_types_that_share_a_name(app: Flask, api: Callable[[str], Any]) -> None:

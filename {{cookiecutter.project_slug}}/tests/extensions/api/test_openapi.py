@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from inspect import Signature
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -124,6 +126,28 @@ def test_an_operation_below_no_prefix(app: Flask, api: Callable[[str], Any]) -> 
 
     app.add_url_rule("/stray", view_func=api("contract").operation(204)(stray))
     with pytest.raises(api("contract").ContractError, match="/stray is below none of /api/v1"):
+        api("openapi").make(app, "/api/v1")
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ({"name": str}, "/api/v1/stray/<key> and stray do not have the same arguments: key, name"),
+        ({"key": Path}, "stray has a type that no contract can have: .*Path"),
+        ({"key": list[int]}, "stray has a type that no contract can have: key"),
+        ({"key": str, "return": Flask}, "stray has a type that no contract can have: .*Flask"),
+    ],
+)
+def test_an_operation_that_nobody_could_call(
+    app: Flask, api: Callable[[str], Any], types: dict[str, Any], message: str
+) -> None:
+    def stray(**_: object) -> None: ...
+
+    stray.__annotations__.update(types)
+    stray.__signature__ = Signature()  # type: ignore[attr-defined]
+    stray.__annotations__.pop("_")
+    app.add_url_rule("/api/v1/stray/<key>", view_func=api("contract").operation()(stray))
+    with pytest.raises(api("contract").ContractError, match=message):
         api("openapi").make(app, "/api/v1")
 
 

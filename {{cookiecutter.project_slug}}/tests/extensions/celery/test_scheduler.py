@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -66,6 +67,19 @@ def test_a_job_is_sent_when_it_is_due(
     assert [due(app, schedule), due(app, schedule)] == [1, 0]
     assert [job.name for job in jobs_of(app).run()] == ["probe.hourly"]
     assert hourly == ["ran"]
+
+
+@pytest.mark.parametrize(("command", "broker"), [("scheduler", "memory://"), ("worker", "")])
+def test_a_health_file_that_cannot_be(
+    command: str, broker: str, celery: ModuleType, probe: Probe, tmp_path: Path
+) -> None:
+    address, path = broker or celery.chosen_broker().BROKER, tmp_path / "missing/file"
+    app = probe("extensions.celery", BROKER_URL=address, JOB_HEALTH_FILE=str(path))
+    done = app.test_cli_runner().invoke(args=[command])
+    assert (done.exit_code, done.output) == (
+        1,
+        f"Error: JOB_HEALTH_FILE {path} cannot be written: No such file or directory\n",
+    )
 
 
 def test_a_scheduled_job_takes_no_arguments(celery: ModuleType) -> None:

@@ -141,6 +141,12 @@ def test_what_is_no_origin_is_refused(wrong: str, make: Callable[..., Flask]) ->
     assert line.endswith(f"This is none: {wrong}")
 
 
+def test_a_refusal_tells_no_password(make: Callable[..., Flask]) -> None:
+    with pytest.raises(Exception, match=r"This is none: https://user:\.\.\.@host$") as refusal:
+        make(CORS_ORIGINS="https://user:hunter2@host")
+    assert "hunter2" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     "right", ["http://localhost", "http://127.0.0.1:8080", "http://[::1]:3000", "https://xn--bcher-kva.de"]
 )

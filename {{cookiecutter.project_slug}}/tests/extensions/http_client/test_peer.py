@@ -191,6 +191,7 @@ def test_half_an_answer(peer: Any, service: Any, http_client: ModuleType) -> Non
     for told in (
         raw(HEAD + b"Content-Length: 10\r\n\r\n{}"),
         raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}"),
+        raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}"),
         raw(b""),
         raw(b"\x00" * 100),
     ):
@@ -285,6 +286,7 @@ def test_what_retry_after_says(package: ModuleType) -> None:
     assert [retry_after(text) for text in ("2", "-1", "soon", "", "nan seconds")] == [2, 0, 0, 0, 0]
     assert 50 < retry_after(format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)) <= 60
     assert retry_after("Thu, 01 Jan 1970 00:00:00 GMT") == 0
+    assert retry_after("Thu, 01 Jan 1970 00:00:00 +99999999999999") == 0
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -123,9 +123,12 @@ class Operation:
             self.headers["Location"] = "Where it is."
         if inspect.isclass(self.answer) and issubclass(self.answer, werkzeug.Response | None):
             self.answer = None
-        self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
-        self.body = self.arguments.pop("json", None)
-        self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
+        try:
+            self.texts = {name: Texts(name, self.arguments.pop(name)) for name in PLACES if name in self.arguments}
+            self.body = self.arguments.pop("json", None)
+            self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
+        except (KeyError, TypeError) as error:
+            raise ContractError(f"{view.__qualname__} has a type that requests cannot have: {error}.") from error
         #: The media type of the body.
         self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
         # The remaining arguments are those of the path.

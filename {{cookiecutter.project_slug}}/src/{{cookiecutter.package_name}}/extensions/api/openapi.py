@@ -15,7 +15,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation
-from .validation import REF
+from .validation import REF, is_text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PROBLEM = "application/problem+json"
@@ -44,11 +44,26 @@ class Problem(Struct, omit_defaults=True):
 def check(app: Flask) -> None:
     """Raise for an operation that nobody could find or call.
 
-    :raises ContractError: because it is below no prefix, or asks for a security scheme that nothing provides.
+    :raises ContractError: because it is below no prefix, has other arguments than its path or a type that no contract
+        can have, or asks for a security scheme that nothing provides.
     """
     for _, rule, operation in operations(app):
         if not any(rule.rule.startswith(f"{prefix}/") for prefix in app.config["API_VERSIONS"]):
             raise ContractError(f"{rule.rule} is below none of {', '.join(app.config['API_VERSIONS'])}.")
+        # What a preprocessor takes out of the path or adds to it, the rule does not say.
+        if (wrong := rule.arguments ^ operation.arguments.keys()) and not app.url_value_preprocessors:
+            names = ", ".join(sorted(wrong))
+            raise ContractError(f"{rule.rule} and {operation.id} do not have the same arguments: {names}.")
+        try:
+            for kind in (operation.body, operation.answer):
+                msgspec.json.schema_components([] if kind is None else [kind])
+            for name, kind in operation.arguments.items():
+                (schema,), parts = msgspec.json.schema_components([kind], ref_template=REF)
+                if not is_text(schema, parts, several=False):
+                    raise TypeError(f"{name} is an object or a list, which no part of a path is")
+        except TypeError as error:
+            reason = str(error).rpartition("\n")[2].rstrip(".")
+            raise ContractError(f"{operation.id} has a type that no contract can have: {reason}.") from error
         if missing := set(operation.security) - app.extensions["api_security"].keys():
             raise ContractError(f"{rule.rule} asks for {missing.pop()}, a security scheme that no extension provides.")
 

@@ -42,6 +42,9 @@ class Texts:
         #: Further types, which the schema refers to.
         self.schema = self.parts.pop(root["$ref"].rpartition("/")[2])
         self.many = {name for name, schema in self.schema["properties"].items() if "array" in _words(schema, "type")}
+        for name, schema in self.schema["properties"].items():
+            if not is_text(schema, self.parts):
+                raise TypeError(f"{name} is an object or a list of lists, which no text is")
         files = [name for name, schema in self.schema["properties"].items() if "binary" in _words(schema, "format")]
         self.form_type = "multipart/form-data" if files else "application/x-www-form-urlencoded"
 
@@ -60,6 +63,17 @@ class Texts:
                 one = len(given) == 1 and name not in self.many
                 values[name] = from_text(given[0] if one else given, self.kinds.get(name, str))
         return check(values, self.kind, mistakes, parameters=self.place != "form")
+
+
+def is_text(schema: dict[str, Any], parts: dict[str, Any], several: bool = True) -> bool:
+    """Whether a text, or several, can be what a schema describes, or one of its alternatives."""
+    schema = parts.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    if "anyOf" in schema:
+        return any(is_text(choice, parts, several) for choice in schema["anyOf"])
+    if schema.get("type") == "array":
+        items = [schema.get("items"), *schema.get("prefixItems", ())]
+        return several and all(is_text(item, parts, several=False) for item in items if isinstance(item, dict))
+    return schema.get("type") not in ("object", "null")
 
 
 def _words(schema: dict[str, Any], keyword: str) -> list[str | None]:
@@ -113,6 +127,7 @@ def mistakes_of(value: object, kind: Any, at: str = "#") -> Iterator[Mistake]:
 
 def _parts(value: object, kind: Any) -> Iterator[tuple[object, object, Any]]:
     """Fields of an object, or items of an array, with types. A missing field is UNSET; an unknown one has UnsetType."""
+    kind = getattr(kind, "__value__", getattr(kind, "__supertype__", kind))  # of an alias, and of a NewType
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if isinstance(value, dict) and isclass(origin) and issubclass(origin, Struct):
         config = origin.__struct_config__

@@ -124,7 +124,13 @@ def config(env: "Env") -> dict[str, Any]:
     example, pattern = chosen_broker().BROKER, f"{EMBEDDED}|{chosen_broker().ADDRESS_OF_BROKER}"
     expected = f"Set it to the address of the broker, such as {example}"
     url = env.text("BROKER_URL", "" if env.production else EMBEDDED, pattern=pattern, hint=expected)
-    if not url:
+    try:
+        from kombu.utils.url import parse_url
+
+        wrong = not url or parse_url(url)["port"] == 0
+    except (KeyError, ValueError):  # An option of TLS, the port, or a bracket in the password.
+        wrong = True
+    if wrong:
         env.refuse("BROKER_URL", expected)
     return {
         "BROKER_URL": url,

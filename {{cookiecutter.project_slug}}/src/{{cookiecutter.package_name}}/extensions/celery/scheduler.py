@@ -7,7 +7,6 @@ where all of them look, sends the job. Times that pass while no scheduler runs a
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 from threading import Event
 
 import click
@@ -15,7 +14,7 @@ import structlog
 from flask.cli import with_appcontext
 
 from . import declared, jobs
-from .worker import work
+from .worker import health_file, work
 
 
 class Schedule:
@@ -47,17 +46,17 @@ def last_time(now: float, every: float, at: float) -> int:
 @with_appcontext
 def command() -> None:
     """Hand jobs that are due to the broker until told to stop."""
+    path = health_file(jobs())
     found, stop = jobs().enter(False), Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    path = found.app.config["JOB_HEALTH_FILE"]
 
     def ended() -> bool:
         """Asked at each round, of which the last one ends."""
         if path:
-            Path(path).touch()
+            path.touch()
         return stop.is_set()
 
     work(found, ended, stop.wait)
     if path:
-        Path(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

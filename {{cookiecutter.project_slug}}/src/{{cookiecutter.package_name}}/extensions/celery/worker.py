@@ -38,6 +38,7 @@ def command() -> None:
     found = jobs()
     if found.embedded:
         raise click.ClickException("BROKER_URL is a broker in memory, which no other process sees.")
+    path = health_file(found)
     found = found.enter(True)
     # Celery's log lines and warnings are written like all others.
     logging.captureWarnings(True)
@@ -46,8 +47,8 @@ def command() -> None:
     # SIGHUP stops the worker, too: Celery's own handler would execute a file that is no program.
     program.install_worker_restart_handler = partial(program.install_worker_term_handler, sig="SIGHUP")
     prepare(found)
-    if path := found.app.config["JOB_HEALTH_FILE"]:
-        tell_health(found.celery, Path(path))
+    if path:
+        tell_health(found.celery, path)
     worker = found.celery.Worker(quiet=True, pool_cls="prefork", **QUIET)
     stop = Stop(worker, found)
     signals.worker_shutting_down.connect(stop.begin)
@@ -166,6 +167,17 @@ def prepare(found: "Jobs") -> None:
 
     signals.task_failure.connect(fail, weak=False)
     signals.task_unknown.connect(unknown, weak=False)
+
+
+def health_file(found: "Jobs") -> Path | None:
+    """The file to touch, if there is one: where it cannot be, Celery would take the broker for away."""
+    if not (name := found.app.config["JOB_HEALTH_FILE"]):
+        return None
+    try:
+        Path(name).touch()
+    except OSError as error:
+        raise click.ClickException(f"JOB_HEALTH_FILE {name} cannot be written: {error.strerror}") from None
+    return Path(name)
 
 
 def tell_health(celery: Celery, path: Path) -> None:

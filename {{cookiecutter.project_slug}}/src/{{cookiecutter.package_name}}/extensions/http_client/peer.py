@@ -285,7 +285,7 @@ def retry_after(given: str) -> float:
     """The seconds that an answer asks for; 0 if it does not. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
     with suppress(ValueError):
         return max(float(given), 0)
-    with suppress(ValueError):
+    with suppress(OverflowError, ValueError):
         when = parsedate_to_datetime(given)
         return max((when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0)
     return 0

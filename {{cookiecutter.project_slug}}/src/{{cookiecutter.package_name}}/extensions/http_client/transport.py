@@ -105,6 +105,10 @@ def transport(name: str, url: str, connections: int) -> Send:
             raise UnreachableError(name, f"no encrypted connection: {error}", delivered=False) from error
         except exceptions.HTTPError as error:
             raise UnreachableError(name, f"{'half an' if response else 'no'} answer: {error}") from error
+        except ValueError as error:
+            if response is None:  # It is about a header that was to be sent.
+                raise
+            raise UnreachableError(name, f"half an answer: {error}") from error
         return response.status, response.headers, content
 
     return send

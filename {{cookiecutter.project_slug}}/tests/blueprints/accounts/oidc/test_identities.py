@@ -189,8 +189,21 @@ def test_who_takes_an_account_back_has_no_identity_of_somebody_else(
     assert db.query(identities.Identity).count() == 0
 
 
+@pytest.mark.parametrize("email", ["", "ada", "ädä@example.com", "a\0da@example.com"])
+def test_an_address_to_which_no_mail_can_go(
+    arrive: Callable[..., Any], browser: Any, db: Any, accounts: ModuleType, email: str
+) -> None:
+    arrive(email=email)
+    assert "link this identity" in browser.page.select_one(".flash").text
+    assert db.query(accounts.User).count() == 0
+
+
 @pytest.mark.parametrize(
-    ("age", "title"), [(None, "Confirm that it is you"), (3600, "Confirm that it is you"), (60, "Change your password")]
+    ("age", "title"),
+    [
+        *((age, "Confirm that it is you") for age in (None, 3600, -3600, -(10**12), -(10**30), 10**12)),
+        (60, "Change your password"),
+    ],
 )
 def test_what_matters_needs_a_proof(
     arrive: Callable[..., Any], browser: Any, db: Any, age: int | None, title: str

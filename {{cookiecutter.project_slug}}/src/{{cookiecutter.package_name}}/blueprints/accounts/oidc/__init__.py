@@ -4,6 +4,7 @@ An unknown identity makes a new user, unless its address has an account. Then, t
 the identity on a page of the account.
 """
 
+import re
 from datetime import UTC, datetime
 from time import time
 
@@ -14,6 +15,7 @@ from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ....extensions.accounts.throttle import digest, now
+from ....extensions.email import ADDRESS
 from ....extensions.i18n import gettext as _
 from ....extensions.i18n import lazy_gettext as _l
 from ....extensions.oidc import pages
@@ -55,7 +57,7 @@ class People:
             session["identity"] = identity.issuer, identity.subject, name_of(identity), int(time())
             return redirect(url_for("identities.link"), 303)
         email = users.normal_email(identity.email)
-        if not email or users.find(email):
+        if not re.fullmatch(ADDRESS, email) or users.find(email):
             structlog.get_logger().info("sign_in_refused", reason="unknown identity")
             flash(_("Sign in as usual, or sign up, and link this identity on the page of your account."))
             return redirect(url_for("accounts.sign_in", next=url_for("identities.index")), 303)

@@ -16,7 +16,7 @@ from joserfc.util import urlsafe_b64encode
 from werkzeug.exceptions import ServiceUnavailable
 
 from ...i18n import gettext as _
-from ..provider import AGAIN, URL, AnswerError, Provider, RefusedError, TokenError, fetch, now
+from ..provider import AGAIN, LEEWAY, URL, AnswerError, Provider, RefusedError, TokenError, fetch, now
 from . import Identity
 
 #: Seconds in which somebody has to come back.
@@ -128,7 +128,8 @@ def identity(issuer: str, claims: dict[str, Any]) -> Identity:
         # Some say "true", and mean it; whatever else is not verified.
         email=email[:254] if isinstance(email, str) and claims.get("email_verified") in (True, "true") else "",
         name=str(claims.get("name", ""))[:200],
-        proven=int(proven) if isinstance(proven, int | float) else 0,
+        # Some tell milliseconds: a moment that has not come proves nothing.
+        proven=int(proven) if isinstance(proven, int | float) and 0 < proven < now() + LEEWAY else 0,
     )
 
 
