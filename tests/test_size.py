@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 534, "api": 1752, "ingest": 1916, "website": 2913, "full": 7945}
+MOST = {"minimal": 546, "api": 1806, "ingest": 1971, "website": 2937, "full": 8003}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

@@ -45,15 +45,6 @@ def app(probe: Callable[..., Flask]) -> Flask:
     return app
 
 
-@pytest.mark.parametrize("rule", ["<name>", "<string(minlength=1):name>", "<path:name>"])
-def test_paths_with_a_character_that_cannot_be_stored(probe: Callable[..., Flask], rule: str) -> None:
-    app = probe()
-    app.add_url_rule(f"/names/{rule}", view_func=lambda name: name)
-    client = app.test_client()
-    assert client.get("/names/a%C3%A9").text == "aé"
-    assert [client.get(f"/names/{name}").status_code for name in ("%00", "a%00", "a%00b")] == [404] * 3
-
-
 def post_chunked(client: FlaskClient, path: str, body: bytes, content_type: str = "") -> TestResponse:
     """Post a body without its length, as servers hand on one that comes in chunks."""
     return client.post(

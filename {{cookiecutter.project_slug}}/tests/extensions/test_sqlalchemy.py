@@ -374,6 +374,13 @@ def test_a_wrong_statement_is_500(probed: Flask, client: FlaskClient, db: orm.Se
     assert client.post("/memos/next").status_code == 201
 
 
+def test_a_character_that_cannot_be_stored(client: FlaskClient, db: orm.Session) -> None:
+    """PostgreSQL refuses U+0000, and others store it."""
+    refuses = db.get_bind().dialect.name == "postgresql"
+    assert client.post("/memos/a%00b").status_code == (400 if refuses else 201)
+    assert client.post("/memos/next").status_code == 201
+
+
 def test_no_free_connection_is_503(make: Probe, extension: ModuleType, tmp_path: Path) -> None:
     app = make(WEB_THREADS=1, DATABASE_CONNECT_TIMEOUT=0.2, DATABASE_URL=f"sqlite:///{tmp_path / 'one.sqlite'}")
     client = app.test_client()

@@ -11,7 +11,6 @@ import orjson
 from flask import Flask
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
-from werkzeug.routing import PathConverter, UnicodeConverter
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream
 
@@ -34,24 +33,11 @@ def config(env: Env) -> dict[str, Any]:
 def init_app(app: Flask) -> None:
     app.request_class = Request
     app.session_interface = Sessions()
-    app.url_map.converters |= {"default": Text, "string": Text, "path": Path}
     if app.config["SESSION_COOKIE_NAME"] == "session":  # Services on one host share cookies.
         app.config["SESSION_COOKIE_NAME"] = f"{app.name}_session"
     # NaN, lone surrogates and endless nesting are refused with 400; the standard library accepts the first two, and the
     # third would be a 500. https://github.com/ijl/orjson
     app.json.loads = orjson.loads  # type: ignore[method-assign, assignment]
-
-
-class Text(UnicodeConverter):
-    """A part of a path without U+0000, which PostgreSQL refuses: nothing has such a name."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.regex = self.regex.replace("[^/]", r"[^/\x00]")
-
-
-class Path(PathConverter):
-    regex = r"[^/\x00][^\x00\n]*?"
 
 
 class Sessions(SecureCookieSessionInterface):

@@ -7,7 +7,8 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import PGconn, Ping, TransactionStatus
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Engine, ExceptionContext
+from werkzeug.exceptions import BadRequest
 
 from ..core.settings import ConfigError
 
@@ -69,6 +70,13 @@ def listen(engine: Engine, config: Mapping[str, Any]) -> None:
         connection = Connection.connect(*args, **kwargs)
         connection.limit = seconds
         return connection
+
+    @event.listens_for(engine, "handle_error")
+    def refuse(context: ExceptionContext) -> None:
+        # Only PostgreSQL refuses U+0000, which any client can send. As text, psycopg does, without an error code.
+        error = context.original_exception
+        if isinstance(error, errors.UntranslatableCharacter) or "contain NUL" in str(error):
+            raise BadRequest("A text contains the character U+0000, which cannot be stored.") from error
 
     # In one round trip. LOCAL, because poolers lend the connection to others after the transaction.
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(f"BEGIN; SET LOCAL {limit}"))
