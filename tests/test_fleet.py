@@ -243,7 +243,20 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
         ("[services.a]\nport = 1\n[services.b]\nport = 1\n", "a and b have the same port, 1."),
         ("[services.a]\nport = 8000\n", "a: port 8000 is that of the one address, first_port."),
         ("first_port = 65535\n[services.a]\n", "a: port 65536 is none: write one from 1 to 65535."),
-        ("[services.a-b]\n[services.a_b]\n", "a-b and a_b have the same package, a_b."),
+        ("[services.a-b]\n[services.b]\nanswers = {package_name = 'a_b'}\n", "a-b and b have the same package, a_b."),
+        (
+            "[services.a]\n[services.'../a']\n",
+            'services."../a": use lower-case letters, digits and single hyphens, a letter first, at most 50 in all.',
+        ),
+        (
+            "[services.a]\n[services.b]\ncalls = ['a']\nanswers = {http_client = false}\n",
+            "b calls others: do not answer http_client = false.",
+        ),
+        ("[services.a]\nanswers = {sql = 1979-05-27}\n", 'a: sql="1979-05-27": write a text, in quotes.'),
+        (
+            "[services.a]\nport = true\n",
+            "services.a.calls is a list of names, services.a.answers a table, services.a.port a number.",
+        ),
         ("[services.a]\nneeds = 1\n", "services.a.needs: there are answers, calls and port."),
         (
             "colour = 1\n[services.a]\n",
