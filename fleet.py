@@ -533,7 +533,8 @@ def run(folder: Path, *command: str, **variables: str) -> str:
         cwd=folder,
         env=outer() | variables,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        # In the order in which the programs of make print: what a log says comes before the tests that fail.
+        stderr=subprocess.STDOUT if command[0] == "make" else subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
@@ -545,7 +546,7 @@ def run(folder: Path, *command: str, **variables: str) -> str:
     if STOPPED.is_set():
         raise FailedError("stopped")
     if process.returncode:
-        told = printed + problems
+        told = printed + (problems or "")
         raise FailedError(f"{' '.join(Path(word).name for word in command[:3])}: {last(told)}", told)
     return printed
 

@@ -530,6 +530,14 @@ def test_a_service_that_was_made_by_hand_keeps_its_package(standing: Standing) -
     assert done.stdout.count("as it was") == 2, done
 
 
+def test_what_failed_is_told_and_not_what_a_log_said_before(standing: Standing) -> None:
+    """The check of a service migrates a database before its tests, which is logged to standard error."""
+    service = standing.add("orders")
+    (service / "Makefile").write_text("check: ; @echo log >&2; echo '=== 1 failed ==='; exit 1\n")
+    done = standing("check")
+    assert "orders   FAILED, see orders.log: make --silent check: 1 failed\n" in done.stdout, done
+
+
 @pytest.mark.parametrize("record", ["{", "[]", "{}", '{"context": {"cookiecutter": []}}'])
 def test_a_damaged_record(record: str, tmp_path: Path) -> None:
     (tmp_path / "fleet.toml").write_text("[services.orders]\n")
