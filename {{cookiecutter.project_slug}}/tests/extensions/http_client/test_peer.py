@@ -465,6 +465,8 @@ def test_defaults(read: Callable[..., Any]) -> None:
         ("ORDERS_URL", "http://me:secret@orders"),
         ("ORDERS_URL", "http://orders/?a=b"),
         ("ORDERS_URL", "http://[::1"),
+        ("ORDERS_URL", "http://b\u00fccher.example"),
+        ("ORDERS_URL", "http://${ORDERS}%"),
         ("ORDERS_URL", ""),
         ("ORDERS_TIMEOUT", "0"),
         ("ORDERS_TIMEOUT", "nan"),
