@@ -538,6 +538,8 @@ def main(file: TextIO, folder: str | None) -> None:
         raise click.ClickException(f"{path} exists: name another folder, with FOLDER=...")
     try:
         contract = json.load(file)
+        if not re.match(r"3\.[01](\.|$)", version := str(contract.get("openapi", ""))):
+            raise click.ClickException(f"{file.name} is not OpenAPI 3.0 or 3.1: {version[:20]!r}.")
         left = write(contract, path)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise click.ClickException(f"{file.name} is not valid OpenAPI in JSON: {error!r}") from None

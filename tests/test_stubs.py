@@ -253,7 +253,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("no JSON", "odd.json is not valid OpenAPI in JSON"),
         ("[]", "odd.json is not valid OpenAPI in JSON"),
-        ("{}", "odd.json is not valid OpenAPI in JSON"),
+        ("{}", "odd.json is not OpenAPI 3.0 or 3.1: ''."),
+        ('{"openapi": "3.1.1"}', "odd.json is not valid OpenAPI in JSON"),
+        ('{"swagger": "2.0", "paths": {"/a": {}}}', "odd.json is not OpenAPI 3.0 or 3.1: ''."),
         ('{"openapi": "3.1.1", "paths": []}', "odd.json is not valid OpenAPI in JSON"),
         ('{"openapi": "3.1.1", "paths": {"/api/v1/memos": {"$ref": "#/gone"}}}', "KeyError('gone')"),
     ],
