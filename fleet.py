@@ -183,9 +183,9 @@ def load(path: Path) -> Fleet:
     ]
     if shared not in (True, False):
         problems.append("one_repository is true or false.")
-    if not (isinstance(common, dict) and isinstance(template, str)):
+    if not (isinstance(common, dict) and isinstance(template, str) and template):
         stop(f"{path}: answers is a table, template a text.")
-    if not (isinstance(first, int) and isinstance(named, dict) and named):
+    if not (type(first) is int and isinstance(named, dict) and named):  # True is an int, too.
         stop(f"{path} names no services: write [services.orders], and a number as first_port.")
     services: list[Service] = []
     for number, (name, said) in enumerate(named.items()):
@@ -193,7 +193,7 @@ def load(path: Path) -> Fleet:
             stop(f"services.{name} is a table: write [services.{name}].")
         answers, calls, port = said.pop("answers", {}), said.pop("calls", []), said.pop("port", first + 1 + number)
         listed = isinstance(calls, list) and all(isinstance(peer, str) for peer in calls)
-        if not (isinstance(answers, dict) and listed and isinstance(port, int)):
+        if not (isinstance(answers, dict) and listed and type(port) is int):
             at = f"services.{name}"
             stop(f"{at}.calls is a list of names, {at}.answers a table, {at}.port a number.")
         problems += [f"services.{name}.{word}: there are answers, calls and port." for word in said]
@@ -206,6 +206,12 @@ def load(path: Path) -> Fleet:
             continue
         if (slug := given.setdefault("project_slug", name)) != name:
             problems.append(f"{name}: its project_slug is {slug}: call the service that.")
+        # What hooks/pre_gen_project.py says of a slug, before there is a folder of that name, or a log.
+        if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > 50:
+            told = "use lower-case letters, digits and single hyphens, a letter first, at most 50 in all"
+            problems.append(f"services.{json.dumps(name)}: {told}.")
+        if calls and given["http_client"] == "no":
+            problems.append(f"{name} calls others: do not answer http_client = false.")
         services.append(Service(name, path.resolve().parent / name, given, calls, port, shared))
     for name, port in [("The one address", first), *((each.name, each.port) for each in services)]:
         if not 0 < port < 65536:
@@ -527,7 +533,8 @@ def run(folder: Path, *command: str, **variables: str) -> str:
         cwd=folder,
         env=outer() | variables,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        # In the order in which the programs of make print: what a log says comes before the tests that fail.
+        stderr=subprocess.STDOUT if command[0] == "make" else subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
@@ -539,7 +546,7 @@ def run(folder: Path, *command: str, **variables: str) -> str:
     if STOPPED.is_set():
         raise FailedError("stopped")
     if process.returncode:
-        told = printed + problems
+        told = printed + (problems or "")
         raise FailedError(f"{' '.join(Path(word).name for word in command[:3])}: {last(told)}", told)
     return printed
 

@@ -76,7 +76,7 @@ def as_text(answers: Mapping[str, Any]) -> dict[str, str]:
         elif isinstance(answer, bool) and name in MANIFEST["_options"]:
             texts[name] = "yes" if answer else "no"
         else:
-            problems.append(f"{name}={json.dumps(answer)}: write a text, in quotes.")
+            problems.append(f"{name}={json.dumps(answer, default=str)}: write a text, in quotes.")
     if problems:
         raise ValueError("\n".join(problems))
     return texts

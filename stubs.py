@@ -523,6 +523,18 @@ def resolve(document: Any, value: Any) -> Any:
     return value or {}
 
 
+def check_references(document: Any, value: Any) -> None:
+    """Refuse references that lead nowhere, to themselves or out of the document: their names would be undefined."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("$ref"), str):
+            resolve(document, value)
+        value = [
+            part for word, part in value.items() if word not in ("const", "default", "enum", "example", "examples")
+        ]
+    for part in value if isinstance(value, list) else ():
+        check_references(document, part)
+
+
 @click.command
 @click.argument("file", type=click.File(encoding="utf-8"))
 @click.argument("folder", required=False)
@@ -538,6 +550,9 @@ def main(file: TextIO, folder: str | None) -> None:
         raise click.ClickException(f"{path} exists: name another folder, with FOLDER=...")
     try:
         contract = json.load(file)
+        if not re.match(r"3\.[01](\.|$)", version := str(contract.get("openapi", ""))):
+            raise click.ClickException(f"{file.name} is not OpenAPI 3.0 or 3.1: {version[:20]!r}.")
+        check_references(contract, contract)
         left = write(contract, path)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise click.ClickException(f"{file.name} is not valid OpenAPI in JSON: {error!r}") from None

@@ -594,7 +594,7 @@ from ..clients import (
 )
 
 def view():
-    things().create(1)
+    things().create(1) or things().create(2)
     return [
         each
         for each in things()

@@ -243,7 +243,20 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
         ("[services.a]\nport = 1\n[services.b]\nport = 1\n", "a and b have the same port, 1."),
         ("[services.a]\nport = 8000\n", "a: port 8000 is that of the one address, first_port."),
         ("first_port = 65535\n[services.a]\n", "a: port 65536 is none: write one from 1 to 65535."),
-        ("[services.a-b]\n[services.a_b]\n", "a-b and a_b have the same package, a_b."),
+        ("[services.a-b]\n[services.b]\nanswers = {package_name = 'a_b'}\n", "a-b and b have the same package, a_b."),
+        (
+            "[services.a]\n[services.'../a']\n",
+            'services."../a": use lower-case letters, digits and single hyphens, a letter first, at most 50 in all.',
+        ),
+        (
+            "[services.a]\n[services.b]\ncalls = ['a']\nanswers = {http_client = false}\n",
+            "b calls others: do not answer http_client = false.",
+        ),
+        ("[services.a]\nanswers = {sql = 1979-05-27}\n", 'a: sql="1979-05-27": write a text, in quotes.'),
+        (
+            "[services.a]\nport = true\n",
+            "services.a.calls is a list of names, services.a.answers a table, services.a.port a number.",
+        ),
         ("[services.a]\nneeds = 1\n", "services.a.needs: there are answers, calls and port."),
         (
             "colour = 1\n[services.a]\n",
@@ -515,6 +528,14 @@ def test_a_service_that_was_made_by_hand_keeps_its_package(standing: Standing) -
     file.write_text(file.read_text().replace(', package_name = "shop"', ""))
     done = standing("sync")
     assert done.stdout.count("as it was") == 2, done
+
+
+def test_what_failed_is_told_and_not_what_a_log_said_before(standing: Standing) -> None:
+    """The check of a service migrates a database before its tests, which is logged to standard error."""
+    service = standing.add("orders")
+    (service / "Makefile").write_text("check: ; @echo log >&2; echo '=== 1 failed ==='; exit 1\n")
+    done = standing("check")
+    assert "orders   FAILED, see orders.log: make --silent check: 1 failed\n" in done.stdout, done
 
 
 @pytest.mark.parametrize("record", ["{", "[]", "{}", '{"context": {"cookiecutter": []}}'])

@@ -248,14 +248,28 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def answering(reference: str) -> str:
+    """A contract with an operation that answers what this refers to."""
+    schema = {"schema": {"$ref": reference}}
+    get = {"responses": {"200": {"description": "", "content": {"application/json": schema}}}}
+    schemas = {"A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}}
+    used = {"schemas": schemas if reference.endswith("A") else {}}
+    return json.dumps({"openapi": "3.1.1", "info": {}, "paths": {"/a": {"get": get}}, "components": used})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("no JSON", "odd.json is not valid OpenAPI in JSON"),
         ("[]", "odd.json is not valid OpenAPI in JSON"),
-        ("{}", "odd.json is not valid OpenAPI in JSON"),
+        ("{}", "odd.json is not OpenAPI 3.0 or 3.1: ''."),
+        ('{"openapi": "3.1.1"}', "odd.json is not valid OpenAPI in JSON"),
+        ('{"swagger": "2.0", "paths": {"/a": {}}}', "odd.json is not OpenAPI 3.0 or 3.1: ''."),
         ('{"openapi": "3.1.1", "paths": []}', "odd.json is not valid OpenAPI in JSON"),
         ('{"openapi": "3.1.1", "paths": {"/api/v1/memos": {"$ref": "#/gone"}}}', "KeyError('gone')"),
+        (answering("#/components/schemas/Gone"), "KeyError('Gone')"),
+        (answering("other.json#/Note"), "'other.json#/Note' is in another document: put all into one."),
+        (answering("#/components/schemas/A"), "'#/components/schemas/A' refers to itself."),
     ],
 )
 def test_what_is_no_contract(service: Path, text: str, message: str) -> None:

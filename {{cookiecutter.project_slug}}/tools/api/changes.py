@@ -866,7 +866,7 @@ def called(client: Path) -> Iterator[tuple[str, str, list[str]]]:
                 places.setdefault(name, []).append(f"{file.relative_to(package.parent.parent)}:{node.end_lineno}")
     for name, (verb, route) in operations.items():
         if name in places:
-            yield verb, route, places[name]
+            yield verb, route, [*dict.fromkeys(places[name])]
 
 
 def consumed(consumer: Path, new: Path) -> Found:

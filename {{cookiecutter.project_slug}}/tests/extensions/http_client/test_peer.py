@@ -132,10 +132,12 @@ def test_impatient_callers_open_no_breaker(make_caller: Callable[..., Flask], se
     assert not app.extensions["http_client"].peers["orders"].breaker.open
 
 
-def test_connections_are_kept(peer: Any, service: Any) -> None:
+def test_connections_are_kept(peer: Any, service: Any, answering: Answering) -> None:
+    service.answers = [answering(200, b"{}"), answering(204)]  # Without a content, too.
     for _ in range(5):
-        peer.call("GET", "/notes")
+        peer.call("GET", "/notes", expect=(200, 204))
     assert len(service.connections) == 1
+    service.answers = [answering(200, b"{}")]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: peer.call("GET", "/notes"), range(40)))
     assert len(service.asked) == 45
@@ -185,6 +187,13 @@ def test_what_is_no_answer_of_the_contract(
         with pytest.raises(http_client.MalformedError, match=message) as raised:
             peer.call("GET", "/notes").json(dict[str, int])
         assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("status", [100, 101, 103])
+def test_interim_answers_are_passed_over(peer: Any, service: Any, status: int) -> None:
+    interim = b"HTTP/1.1 %d Interim\r\nLink: </a>\r\n\r\n" % status
+    service.answers = [raw(interim * 2 + HEAD + b"Content-Length: 2\r\n\r\n{}")]
+    assert peer.call("GET", "/notes").json(object) == {}
 
 
 def test_half_an_answer(peer: Any, service: Any, http_client: ModuleType) -> None:
@@ -456,6 +465,8 @@ def test_defaults(read: Callable[..., Any]) -> None:
         ("ORDERS_URL", "http://me:secret@orders"),
         ("ORDERS_URL", "http://orders/?a=b"),
         ("ORDERS_URL", "http://[::1"),
+        ("ORDERS_URL", "http://b\u00fccher.example"),
+        ("ORDERS_URL", "http://${ORDERS}%"),
         ("ORDERS_URL", ""),
         ("ORDERS_TIMEOUT", "0"),
         ("ORDERS_TIMEOUT", "nan"),

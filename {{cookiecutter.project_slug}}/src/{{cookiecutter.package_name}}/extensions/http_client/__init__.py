@@ -44,7 +44,7 @@ __all__ = [
     "settings",
 ]
 
-URL = r"(https?://(\[[\da-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?|wsgi://[A-Za-z_]\w*)(/[^\s?#]*)?"
+URL = r"(https?://(\[[\da-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?|wsgi://[A-Za-z_]\w*)(/[^\s?#]*)?"
 
 
 @dataclass

@@ -51,6 +51,11 @@ class Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp: Any = BufferedReader(Within(sock, self.fp), 65536)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Pass over each interim answer, such as 103; http.client does so with 100 alone. RFC 9110, 15.2"""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, 100 if 100 < status < 200 else status, reason
+
 
 def transport(name: str, url: str, connections: int) -> Send:
     """Make a function that sends requests to one service.
@@ -90,7 +95,8 @@ def transport(name: str, url: str, connections: int) -> Send:
             )
             content = b""
             if (response.length_remaining or 0) <= LARGEST:
-                while response.length_remaining != 0 and (piece := response.read(LARGEST + 1 - len(content))):
+                # An answer without a content is read, too: only then is its connection kept.
+                while piece := response.read(LARGEST + 1 - len(content)):
                     content += piece
             if (response.length_remaining or 0) > 0 or len(content) > LARGEST:
                 response.close()
