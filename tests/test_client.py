@@ -24,6 +24,7 @@ from manifest import TEMPLATE, start_commands
 from matrix import few
 from owned import Owned
 from running import Server, serving
+from servers.processes import pause, tree
 from test_readme import blocks
 from updates import commit, copy_template, create_committed
 from updates import run as run_committed
@@ -545,7 +546,7 @@ def test_a_service_that_is_paused_and_killed_under_load(two: Callable[..., tuple
             return list(threads.map(ask, range(count)))
 
     assert {status for status, _, _ in load(40)} == {200}
-    os.killpg(notes.process.pid, signal.SIGSTOP)
+    pause(tree(notes.process.pid))
     paused = load(40)
     assert {status for status, _, _ in paused} <= {502, 504}
     assert max(seconds for _, seconds, _ in paused) < 10

@@ -58,6 +58,17 @@ def send(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def pause(pids: list[int]) -> None:
+    """Pause processes, and wait until all of their threads stand still: a signal does not wait for that."""
+
+    def running() -> set[str]:
+        threads = [path for pid in pids for path in Path("/proc").glob(f"{pid}/task/*/stat")]
+        return {path.read_text().rpartition(")")[2].split()[0] for path in threads} - {*"TXZ"}
+
+    send(pids, signal.SIGSTOP)
+    until(lambda: not running(), 5)
+
+
 @dataclass
 class Private:
     """A server of a test's own."""
@@ -94,7 +105,7 @@ class Private:
         self.process.wait(30)
 
     def pause(self) -> None:
-        send(self.pids(), signal.SIGSTOP)
+        pause(self.pids())
 
     def resume(self) -> None:
         send(self.pids(), signal.SIGCONT)

@@ -51,10 +51,12 @@ class Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp: Any = BufferedReader(Within(sock, self.fp), 65536)
 
-    def _read_status(self) -> tuple[str, int, str]:
+    def begin(self) -> None:
         """Pass over each interim answer, such as 103; http.client does so with 100 alone. RFC 9110, 15.2"""
-        version, status, reason = super()._read_status()  # type: ignore[misc]
-        return version, 100 if 100 < status < 200 else status, reason
+        super().begin()
+        while 100 < self.status < 200:
+            self.headers: Any = None
+            super().begin()
 
 
 def transport(name: str, url: str, connections: int) -> Send:
