@@ -208,8 +208,8 @@ def load(path: Path) -> Fleet:
             problems.append(f"{name}: its project_slug is {slug}: call the service that.")
         # What hooks/pre_gen_project.py says of a slug, before there is a folder of that name, or a log.
         if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > 50:
-            told = "use lower-case letters, digits and single hyphens, a letter first, at most 50 in all"
-            problems.append(f"services.{json.dumps(name)}: {told}.")
+            rule = "use lower-case letters, digits and single hyphens, a letter first, at most 50 in all"
+            problems.append(f"services.{json.dumps(name)}: {rule}.")
         if calls and given["http_client"] == "no":
             problems.append(f"{name} calls others: do not answer http_client = false.")
         services.append(Service(name, path.resolve().parent / name, given, calls, port, shared))
@@ -424,7 +424,7 @@ def check(fleet: Fleet) -> int:
 
     def tell(service: Service) -> str:
         service.must_be_made()
-        return last(run(service.folder, "make", "--silent", "check"))
+        return summary(run(service.folder, "make", "--silent", "check"))
 
     results = each(fleet.services, tell)
     table(["service", "check"], results)
@@ -579,6 +579,12 @@ def undo(folder: Path, *commands: list[str]) -> None:
         subprocess.run(
             ["git", *command], cwd=folder, env=outer(), capture_output=True, check=False, start_new_session=True
         )
+
+
+def summary(text: str) -> str:
+    """What pytest says last, whatever other programs say after it."""
+    found = re.findall("^=+ (.*) =+$", text, re.MULTILINE)
+    return found[-1] if found else last(text)
 
 
 def last(text: str) -> str:

@@ -46,6 +46,8 @@ CALLS = {"Blueprint", "Meta", "field", "operation", *METHODS}
 MODULES = {"collections", "datetime", "decimal", "enum", "extensions", "flask", "msgspec", "schemas", "typing", "uuid"}
 MODULES |= {"werkzeug"}
 ROOT = "#/components/schemas/"
+#: Words of OpenAPI whose values are data.
+DATA = ("const", "default", "enum", "example", "examples")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 #: The arguments of a view for parameters that are no part of the path.
 PLACES = {"query": "query", "header": "headers", "cookie": "cookies", "form": "form"}
@@ -523,14 +525,17 @@ def resolve(document: Any, value: Any) -> Any:
     return value or {}
 
 
-def check_references(document: Any, value: Any) -> None:
-    """Refuse references that lead nowhere, to themselves or out of the document: their names would be undefined."""
+def check_references(document: Any, value: Any, named: bool = False) -> None:
+    """Refuse references that lead nowhere, to themselves or out of the document: their names would be undefined.
+
+    :param named: whether the words of this mapping are names, and not OpenAPI's.
+    """
     if isinstance(value, Mapping):
-        if isinstance(value.get("$ref"), str):
+        if not named and isinstance(value.get("$ref"), str):
             resolve(document, value)
-        value = [
-            part for word, part in value.items() if word not in ("const", "default", "enum", "example", "examples")
-        ]
+        for word, part in value.items():
+            if named or not (word in DATA or word.startswith("x-")):
+                check_references(document, part, not named and word in ("properties", "patternProperties", "schemas"))
     for part in value if isinstance(value, list) else ():
         check_references(document, part)
 

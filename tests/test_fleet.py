@@ -530,12 +530,14 @@ def test_a_service_that_was_made_by_hand_keeps_its_package(standing: Standing) -
     assert done.stdout.count("as it was") == 2, done
 
 
-def test_what_failed_is_told_and_not_what_a_log_said_before(standing: Standing) -> None:
+def test_what_tests_said_is_told_and_not_a_log(standing: Standing) -> None:
     """The check of a service migrates a database before its tests, which is logged to standard error."""
     service = standing.add("orders")
     (service / "Makefile").write_text("check: ; @echo log >&2; echo '=== 1 failed ==='; exit 1\n")
     done = standing("check")
     assert "orders   FAILED, see orders.log: make --silent check: 1 failed\n" in done.stdout, done
+    (service / "Makefile").write_text("check: ; @echo '=== 1 passed ==='; echo log >&2\n")
+    assert "orders   1 passed\n" in standing("check").stdout
 
 
 @pytest.mark.parametrize("record", ["{", "[]", "{}", '{"context": {"cookiecutter": []}}'])

@@ -268,6 +268,8 @@ def answering(reference: str) -> str:
         ('{"openapi": "3.1.1", "paths": []}', "odd.json is not valid OpenAPI in JSON"),
         ('{"openapi": "3.1.1", "paths": {"/api/v1/memos": {"$ref": "#/gone"}}}', "KeyError('gone')"),
         (answering("#/components/schemas/Gone"), "KeyError('Gone')"),
+        # A property that is called as a word of OpenAPI
+        ('{"openapi": "3.1.1", "x": {"properties": {"default": {"$ref": "#/gone"}}}}', "KeyError('gone')"),
         (answering("other.json#/Note"), "'other.json#/Note' is in another document: put all into one."),
         (answering("#/components/schemas/A"), "'#/components/schemas/A' refers to itself."),
     ],
@@ -278,6 +280,10 @@ def test_what_is_no_contract(service: Path, text: str, message: str) -> None:
     assert done.exit_code == 1
     assert message in done.output
     assert not (service / "src/shop/blueprints/odd").exists()
+
+
+def test_what_is_data_holds_no_reference() -> None:
+    stubs.check_references({}, {"x-docs": {"$ref": "docs.yaml"}, "examples": {"one": {"$ref": "#/gone"}}})
 
 
 def test_nothing_is_written_over(service: Path) -> None:

@@ -63,7 +63,11 @@ def pause(pids: list[int]) -> None:
 
     def running() -> set[str]:
         threads = [path for pid in pids for path in Path("/proc").glob(f"{pid}/task/*/stat")]
-        return {path.read_text().rpartition(")")[2].split()[0] for path in threads} - {*"TXZ"}
+        states = set[str]()
+        for path in threads:
+            with suppress(FileNotFoundError, ProcessLookupError):  # It has ended.
+                states.add(path.read_text().rpartition(")")[2].split()[0])
+        return states - {*"TXZ"}
 
     send(pids, signal.SIGSTOP)
     until(lambda: not running(), 5)

@@ -24,7 +24,16 @@ def test_addresses(url: str, probe: Probe) -> None:
     assert probe("extensions.celery", BROKER_URL=url).config["BROKER_URL"] == url
 
 
-@pytest.mark.parametrize("url", ["amqp://broker", "redis://", "redis://a@b@c", "redis://broker/0?ssl_cert_reqs=x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://broker",
+        "redis://",
+        "redis://a@b@c",
+        "redis://broker?socket_timeout=99",
+        "redis://broker?ssl_cert_reqs=x",
+    ],
+)
 def test_wrong_addresses(url: str, probe: Probe) -> None:
     with pytest.raises(Exception, match=re.escape("BROKER_URL: Set it to the address of the broker, such as redis://")):
         probe("extensions.celery", BROKER_URL=url)

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from werkzeug.exceptions import BadRequest
 
 
 @pytest.fixture
@@ -63,6 +64,19 @@ def test_a_wrong_variable_is_refused(
 @pytest.mark.parametrize("option", ["sslmode=require", "host=one,two&port=1,2", "host=one:1&host=two:2", "host=/run"])
 def test_a_right_option_is_taken(probe: Callable[..., Flask], option: str) -> None:
     probe("extensions.sqlalchemy", DATABASE_URL=f"postgresql:///name?{option}")
+
+
+def test_a_character_that_cannot_be_stored(extension: ModuleType) -> None:
+    from psycopg import DataError, errors
+
+    engine = sa.create_engine("postgresql+psycopg://host/name")
+    extension.listen(engine, {"DATABASE_STATEMENT_TIMEOUT": None})
+    (refuse,) = engine.dialect.dispatch.handle_error
+    for refused in (DataError("text fields cannot contain NUL (0x00) bytes"), errors.UntranslatableCharacter()):
+        with pytest.raises(BadRequest, match=r"U\+0000"):
+            refuse(Mock(original_exception=refused))
+    for other in (errors.UniqueViolation("(title)=(cannot contain NUL)"), errors.NumericValueOutOfRange("NUL")):
+        refuse(Mock(original_exception=other))
 
 
 def test_what_is_unavailable(extension: ModuleType) -> None:

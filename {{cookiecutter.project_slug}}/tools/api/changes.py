@@ -70,7 +70,7 @@ class TooMuchError(ValueError):
 
 def breaking(old: Document, new: Document) -> Found:
     """Name every breaking change, a line each."""
-    return iter(dict.fromkeys(() if old == new else Comparison(old, new).paths()))
+    return iter(dict.fromkeys(() if _text(old) == _text(new) else Comparison(old, new).paths()))
 
 
 class Comparison:
@@ -225,7 +225,9 @@ class Comparison:
     def _default(self, at: str, old: Any, new: Any) -> Found:
         """What stands for a value that a client leaves out may not change."""
         before, after = (self._flat(*each) for each in ((self.old, old), (self.new, new)))
-        if "default" in before and before["default"] != after.get("default", NOTHING):
+        kept = before.get("default") == after.get("default", NOTHING)
+        # To Python, 0 is False.
+        if "default" in before and not (kept and type(before["default"]) is type(after["default"])):
             told = after.get("default", "nothing")
             yield f"{at}: without it, {told!r} is taken, and was {before['default']!r}"
 
@@ -604,6 +606,7 @@ def _parts(document: Document, schema: Any, found: dict[int, Document]) -> None:
 
 def _both(one: Document, other: Document) -> Document:
     """A schema of what holds in both."""
+    one, other = _exclusive(one), _exclusive(other)
     made = {**other, **one}
     for word in one.keys() & other.keys() - NOTES:
         first, second = one[word], other[word]
@@ -623,8 +626,10 @@ def _both(one: Document, other: Document) -> Document:
             made[word] = [kind for kind in kinds[0] if kind in kinds[1] or (kind == "integer" and "number" in kinds[1])]
         elif word in ("anyOf", "oneOf") and len(first) * len(second) <= PAIRS:
             made[word] = [{"allOf": pair} for pair in product(first, second)]
-        elif re.sub("^exclusiveM..|^m..", "", word) in BOUNDS:
-            made[word] = (min if "ax" in word else max)(first, second)
+        elif word.startswith(("max", "exclusiveMax")):
+            made[word] = min(first, second)
+        elif word.startswith(("min", "exclusiveMin")):
+            made[word] = max(first, second)
         elif word == "additionalProperties":
             made[word] = False if False in (first, second) else {"allOf": [first, second]}
         elif word == "prefixItems":
@@ -632,6 +637,16 @@ def _both(one: Document, other: Document) -> Document:
         elif word in EXACT:  # Each of them has to hold.
             made[word] = [*_exact(one, word), *_exact(other, word)]
     return made
+
+
+def _exclusive(schema: Document) -> Document:
+    """A schema with exclusive bounds as OpenAPI 3.1 writes them: in 3.0, each is about its own bound alone."""
+    told = {
+        word: schema[word] for word in ("exclusiveMaximum", "exclusiveMinimum") if isinstance(schema.get(word), bool)
+    }
+    bounds = {word: schema[word[9:].lower()] for word, said in told.items() if said and word[9:].lower() in schema}
+    left = {*told, *(word[9:].lower() for word in bounds)}
+    return {word: value for word, value in schema.items() if word not in left} | bounds if told else schema
 
 
 def _kinds(schema: Document) -> list[str]:

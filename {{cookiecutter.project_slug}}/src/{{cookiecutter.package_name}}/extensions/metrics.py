@@ -54,7 +54,8 @@ def config(env: "Env") -> dict[str, Any]:
     if not re.fullmatch("[A-Za-z0-9._~+/-]*=*", token):
         env.refuse("METRICS_TOKEN", "Only letters, digits and . _ ~ + / - can be sent as a bearer token.")
     # Set by ``share``, or by whoever has run prometheus_client here before.
-    if (folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR")) and not os.access(folder, os.W_OK):
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         env.refuse("PROMETHEUS_MULTIPROC_DIR", "Must be unset, or a folder that can be written.")
     return {"METRICS_TOKEN": token}
 

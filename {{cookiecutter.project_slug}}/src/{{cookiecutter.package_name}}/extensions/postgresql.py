@@ -73,9 +73,10 @@ def listen(engine: Engine, config: Mapping[str, Any]) -> None:
 
     @event.listens_for(engine, "handle_error")
     def refuse(context: ExceptionContext) -> None:
-        # Only PostgreSQL refuses U+0000, which any client can send. As text, psycopg does, without an error code.
+        # Only PostgreSQL refuses U+0000, which any client can send: in JSON the server does, and else psycopg.
         error = context.original_exception
-        if isinstance(error, errors.UntranslatableCharacter) or "contain NUL" in str(error):
+        unsent = isinstance(error, psycopg.DataError) and error.sqlstate is None and "NUL" in str(error)
+        if unsent or isinstance(error, errors.UntranslatableCharacter):
             raise BadRequest("A text contains the character U+0000, which cannot be stored.") from error
 
     # In one round trip. LOCAL, because poolers lend the connection to others after the transaction.

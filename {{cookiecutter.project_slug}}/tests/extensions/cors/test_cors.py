@@ -141,9 +141,10 @@ def test_what_is_no_origin_is_refused(wrong: str, make: Callable[..., Flask]) ->
     assert line.endswith(f"This is none: {wrong}")
 
 
-def test_a_refusal_tells_no_password(make: Callable[..., Flask]) -> None:
-    with pytest.raises(Exception, match=r"This is none: https://user:\.\.\.@host$") as refusal:
-        make(CORS_ORIGINS="https://user:hunter2@host")
+@pytest.mark.parametrize("scheme", ["https://", "//", ""])
+def test_a_refusal_tells_no_password(make: Callable[..., Flask], scheme: str) -> None:
+    with pytest.raises(Exception, match=rf"This is none: {scheme}user:\.\.\.@host$") as refusal:
+        make(CORS_ORIGINS=f"{scheme}user:hunter2@host")
     assert "hunter2" not in str(refusal.value)
 
 

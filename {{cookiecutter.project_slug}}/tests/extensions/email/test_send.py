@@ -161,6 +161,7 @@ def test_outside_of_a_request_it_leaves_at_once(mailing: Flask, email: ModuleTyp
         ("MAIL_HOST", {"MAIL_HOST": "smtp.example.com:25"}),
         ("MAIL_FROM", {"MAIL_FROM": "orders"}),
         ("MAIL_FROM", {"MAIL_FROM": "Orders <shop..orders@example.com>"}),
+        ("MAIL_FROM", {"MAIL_FROM": ". <orders@example.com>"}),
         ("MAIL_FROM", {"MAIL_FROM": "Orders <orders@example.com>\nBcc: eve@example.com"}),
         ("MAIL_TLS", {"MAIL_TLS": "ssl"}),
         ("MAIL_TLS", {"MAIL_TLS": "none", "MAIL_USER": "ada", "MAIL_PASSWORD": "confidential"}),

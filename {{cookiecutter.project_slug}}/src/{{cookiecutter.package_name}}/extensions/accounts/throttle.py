@@ -19,7 +19,7 @@ from ..sqlalchemy import Base, UTCDateTime, db
 #: The period in which tries are counted.
 PERIOD = timedelta(minutes=15)
 #: The most tries in it: of one network for one account; of one network for all accounts; and of all networks for one
-#: account, which are many, because otherwise anybody could lock anybody out.
+#: account: that is high, because otherwise anybody could lock anybody out.
 EACH, NETWORK, ACCOUNT = 10, 50, 100
 
 

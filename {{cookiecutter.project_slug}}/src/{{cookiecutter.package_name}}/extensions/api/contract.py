@@ -66,6 +66,11 @@ class ContractError(click.ClickException):
     """The views of the service do not make one contract. Flask's command line prints the message and no traceback."""
 
 
+def last_line(error: Exception) -> str:
+    """What msgspec says of a type: the lines before explain types in general."""
+    return str(error).rpartition("\n")[2].rstrip(".")
+
+
 @dataclass(frozen=True)
 class operation:  # noqa: N801 (it is a decorator)
     """Make a view an operation of the contract."""
@@ -128,7 +133,9 @@ class Operation:
             self.body = self.arguments.pop("json", None)
             self.decode = msgspec.json.Decoder(self.body).decode if self.body else None
         except (KeyError, TypeError) as error:
-            raise ContractError(f"{view.__qualname__} has a type that requests cannot have: {error}.") from error
+            raise ContractError(
+                f"{view.__qualname__} has a type that requests cannot have: {last_line(error)}."
+            ) from error
         #: The media type of the body.
         self.takes = self.texts["form"].form_type if "form" in self.texts else JSON if self.body else ""
         # The remaining arguments are those of the path.

@@ -14,7 +14,7 @@ from msgspec import Struct
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation
+from .contract import CONDITIONAL, JSON, MERGE_PATCH, ContractError, Operation, last_line
 from .validation import REF, is_text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -62,8 +62,7 @@ def check(app: Flask) -> None:
                 if not is_text(schema, parts, several=False):
                     raise TypeError(f"{name} is an object or a list, which no part of a path is")
         except TypeError as error:
-            reason = str(error).rpartition("\n")[2].rstrip(".")
-            raise ContractError(f"{operation.id} has a type that no contract can have: {reason}.") from error
+            raise ContractError(f"{operation.id} has a type that no contract can have: {last_line(error)}.") from error
         if missing := set(operation.security) - app.extensions["api_security"].keys():
             raise ContractError(f"{rule.rule} asks for {missing.pop()}, a security scheme that no extension provides.")
 

@@ -127,7 +127,8 @@ def mistakes_of(value: object, kind: Any, at: str = "#") -> Iterator[Mistake]:
 
 def _parts(value: object, kind: Any) -> Iterator[tuple[object, object, Any]]:
     """Fields of an object, or items of an array, with types. A missing field is UNSET; an unknown one has UnsetType."""
-    kind = getattr(kind, "__value__", getattr(kind, "__supertype__", kind))  # of an alias, and of a NewType
+    while (inner := getattr(kind, "__value__", getattr(kind, "__supertype__", kind))) is not kind:
+        kind = inner  # of an alias, and of a NewType
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if isinstance(value, dict) and isclass(origin) and issubclass(origin, Struct):
         config = origin.__struct_config__

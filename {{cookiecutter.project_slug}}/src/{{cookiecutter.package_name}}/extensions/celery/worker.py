@@ -170,7 +170,7 @@ def prepare(found: "Jobs") -> None:
 
 
 def health_file(found: "Jobs") -> Path | None:
-    """The file to touch, if there is one: where it cannot be, Celery would take the broker for away."""
+    """The health file, if there is one, written once: Celery would take a file that it cannot write for a broker away."""
     if not (name := found.app.config["JOB_HEALTH_FILE"]):
         return None
     try:

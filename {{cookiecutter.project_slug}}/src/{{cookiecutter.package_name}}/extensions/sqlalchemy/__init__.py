@@ -100,9 +100,8 @@ def read_url(env: Env, name: str, file: str) -> str:
     text = env.text(name, "" if env.production else f"sqlite:///{file}")
     try:
         url = sa.make_url(text)
-        if url.drivername not in _databases() or not url.database or (url.query and url.drivername in pysqlite.SCHEMES):
-            raise ValueError
-        if (url.port or 1) > 65535:
+        wrong = (url.query and url.drivername in pysqlite.SCHEMES) or (url.port or 1) > 65535
+        if wrong or url.drivername not in _databases() or not url.database:
             raise ValueError
         # After a password with an @, the rest of the URL may be parsed into any part of it.
         if url.username and text.count("@") > 1:

@@ -1,7 +1,7 @@
 """Sign in with an identity of the provider. It identifies the user; an address alone never does.
 
-An unknown identity makes a new user, unless its address has an account. Then, the person signs in as usual, and links
-the identity on a page of the account.
+An unknown identity makes a new user. If its address has an account, the person signs in as usual instead, and links the
+identity on a page of the account.
 """
 
 import re
