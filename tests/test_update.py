@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -577,12 +578,15 @@ def test_a_signal_leaves_no_renderings(template: Path, service: Path, tmp_path: 
         [sys.executable, template / "update.py", template],
         cwd=service,
         env=updates.ENVIRONMENT | {"TMPDIR": str(temporary), "PATH": f"{git.parent}:{updates.ENVIRONMENT['PATH']}"},
+        start_new_session=True,
     )
     await_start(started)
     assert list(temporary.iterdir())
     program.terminate()
     assert program.wait(30) == 128 + signal.SIGTERM
     assert not list(temporary.iterdir())
+    with suppress(ProcessLookupError):  # git, which still waits
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 # --- what its owner has changed ---
