@@ -115,7 +115,7 @@ class Env:
         self.read.add(name)
         if (given := self.values.get(name)) is not None:
             try:
-                # Windows begins files with a mark that nobody sees.
+                # Editors of Windows write a byte order mark before the text of a file.
                 return convert(given.removeprefix("\ufeff") if isinstance(given, str) else given)
             except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
                 self.refuse(name, f"{expected} For example: {name}={default}" if default != "" else expected)

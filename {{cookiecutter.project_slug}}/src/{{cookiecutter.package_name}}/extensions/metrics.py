@@ -53,7 +53,7 @@ def config(env: "Env") -> dict[str, Any]:
     # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     if not re.fullmatch("[A-Za-z0-9._~+/-]*=*", token):
         env.refuse("METRICS_TOKEN", "Only letters, digits and . _ ~ + / - can be sent as a bearer token.")
-    # Set by ``share``, or by whoever has run prometheus_client here before.
+    # ``share`` sets it, or the program that started this process.
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         env.refuse("PROMETHEUS_MULTIPROC_DIR", "Must be unset, or a folder that can be written.")

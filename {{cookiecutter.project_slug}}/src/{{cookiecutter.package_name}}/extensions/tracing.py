@@ -53,7 +53,7 @@ def init_app(app: Flask) -> None:
         try:
             app.extensions["tracing"] = Tracing(app)
         except ValueError as error:
-            raise ConfigError(f"OTEL_...: OpenTelemetry does not take one of its variables: {error}") from error
+            raise ConfigError(f"OTEL_...: OpenTelemetry refuses one of its variables: {error}") from error
 
 
 def span(name: str, **attributes: Any) -> AbstractContextManager[object]:

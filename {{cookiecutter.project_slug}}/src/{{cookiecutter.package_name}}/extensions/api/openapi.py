@@ -50,7 +50,7 @@ def check(app: Flask) -> None:
     for _, rule, operation in operations(app):
         if not any(rule.rule.startswith(f"{prefix}/") for prefix in app.config["API_VERSIONS"]):
             raise ContractError(f"{rule.rule} is below none of {', '.join(app.config['API_VERSIONS'])}.")
-        # What a preprocessor takes out of the path or adds to it, the rule does not say.
+        # The rule does not say which arguments a preprocessor takes away or adds.
         if (wrong := rule.arguments ^ operation.arguments.keys()) and not app.url_value_preprocessors:
             names = ", ".join(sorted(wrong))
             raise ContractError(f"{rule.rule} and {operation.id} do not have the same arguments: {names}.")

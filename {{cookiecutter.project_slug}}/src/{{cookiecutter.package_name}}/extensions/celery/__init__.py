@@ -124,11 +124,12 @@ def config(env: "Env") -> dict[str, Any]:
     example, pattern = chosen_broker().BROKER, f"{EMBEDDED}|{chosen_broker().ADDRESS_OF_BROKER}"
     expected = f"Set it to the address of the broker, such as {example}"
     url = env.text("BROKER_URL", "" if env.production else EMBEDDED, pattern=pattern, hint=expected)
-    try:
-        from kombu.utils.url import parse_url
+    # Imported here, as Celery is below.
+    from kombu.utils.url import parse_url
 
+    try:
         wrong = not url or parse_url(url)["port"] == 0
-    except (KeyError, ValueError):  # An option of TLS, the port, or a bracket in the password.
+    except (KeyError, ValueError):  # An option of TLS, the port, or the password is wrong.
         wrong = True
     if wrong:
         env.refuse("BROKER_URL", expected)

@@ -25,8 +25,8 @@ def config(env: "Env") -> dict[str, Any]:
     origins = [origin.strip() for origin in env.text("CORS_ORIGINS", "").split(",") if origin.strip()]
     if wrong := [origin for origin in origins if not re.fullmatch(ORIGIN, origin)]:
         form = "Must be origins such as https://www.example.com, with commas between them: no path, no *, lower case."
-        told = re.sub(r":(?!//).*@", ":...@", wrong[0])  # without a password
-        env.refuse("CORS_ORIGINS", f"{form} This is none: {told[:80]}")
+        shown = re.sub(r":(?!//).*@", ":...@", wrong[0])  # without a password
+        env.refuse("CORS_ORIGINS", f"{form} This is none: {shown[:80]}")
     return {"CORS_ORIGINS": origins, "CORS_CREDENTIALS": env.flag("CORS_CREDENTIALS", False)}
 
 

@@ -34,7 +34,7 @@ POLICY = SMTP.clone(cte_type="7bit")
 #: What browsers accept, https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address;
 #: but no encoded word, which a header would decode to another address. https://www.rfc-editor.org/rfc/rfc2047
 ADDRESS = r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
-#: Python writes no sender with a dot at an end of what stands before the @, or with two in a row.
+#: Python cannot write an address with a dot at either end of its local part, or with two dots in a row.
 SENDER = rf'(?!\.|.*(<\.|\.\.)[^<>]*@|.*\.@)({ADDRESS}|[^<>@,;:"\x00-\x1f]*<{ADDRESS}>)'
 #: A line break in a header would let whoever wrote the text add headers.
 BREAK = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

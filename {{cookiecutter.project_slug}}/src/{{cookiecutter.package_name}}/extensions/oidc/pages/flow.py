@@ -128,7 +128,7 @@ def identity(issuer: str, claims: dict[str, Any]) -> Identity:
         # Some say "true", and mean it; whatever else is not verified.
         email=email[:254] if isinstance(email, str) and claims.get("email_verified") in (True, "true") else "",
         name=str(claims.get("name", ""))[:200],
-        # Some tell milliseconds: a moment that has not come proves nothing.
+        # Some providers send milliseconds. A time in the future proves nothing.
         proven=int(proven) if isinstance(proven, int | float) and 0 < proven < now() + LEEWAY else 0,
     )
 
