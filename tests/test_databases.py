@@ -432,6 +432,7 @@ def test_migrations_written_on_sqlite(
             assert {("made", "timestamp with time zone"), ("gone", "timestamp with time zone")} <= set(found)
             assert {("most", "jsonb"), ("key", "uuid"), ("price", "numeric"), ("done", "boolean")} <= set(found)
     assert [(each.args[3:], each.stderr) for each in done if each.returncode] == []
+    assert [each.args[3:] for each in done if "setup plugin" in each.stderr] == [], "Alembic tells of itself"
     run(service, ".venv/bin/ruff", "check", "src/things/migrations")
     run(service, ".venv/bin/ruff", "format", "--check", "src/things/migrations")
     run(service, "make", "types")

@@ -4,6 +4,7 @@ Each edit alone: ``pytest tests/test_edits.py -k "alone and login"``.
 """
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -301,6 +302,127 @@ def sweep() -> None:
     )
 
 
+def a_table(service: Owned) -> None:
+    """A blueprint with a table of its own, its migration, and its test."""
+    if not (service.package / "extensions/sqlalchemy").exists():
+        return
+    service.add(
+        "blueprints.visits",
+        """from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import String, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions.sqlalchemy import Base, db
+
+bp = Blueprint("visits", __name__)
+
+
+class Visit(Base):
+    __tablename__ = "visits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(String(200))
+
+
+@bp.post("/visits/<path>")
+def visit(path: str) -> ResponseReturnValue:
+    db.session.add(Visit(path=path))
+    db.session.commit()
+    return {"visits": db.session.scalar(select(func.count()).where(Visit.path == path))}, 201
+""",
+    )
+    (service.folder / "tests/blueprints/test_visits.py").write_text(
+        """from importlib import import_module
+
+
+def test_visits(client, create, package):
+    create(import_module(".blueprints.visits", package.__name__).Visit, path="home")
+    assert client.post("/visits/home").json == {"visits": 2}
+"""
+    )
+    migrate(service, "Add visits")
+
+
+def a_column(service: Owned) -> None:
+    """One more column in a table of the example, and its migration."""
+    model = "blueprints/example/sqlalchemy/__init__.py"
+    if not (service.package / model).exists():
+        return
+    service.replace(model, "from sqlalchemy import String, Text", "from sqlalchemy import String, Text, false")
+    version = "    version: Mapped[int] = mapped_column(default=1)\n"
+    column = "    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())\n"
+    service.replace(model, version, version + column)
+    migrate(service, "Pin notes")
+
+
+def migrate(service: Owned, message: str) -> None:
+    for command in ("upgrade", f"revision|{message}", "upgrade", "check"):
+        service.command("db", *command.split("|"))
+
+
+#: What an owner of pages decides otherwise.
+DECISIONS = {
+    "blueprints/accounts/users.py": [
+        ("timedelta(days=30), timedelta(days=14), timedelta(days=1)", "timedelta(90), timedelta(60), timedelta(30)"),
+        ("RECENT = timedelta(minutes=15)", "RECENT = timedelta(hours=2)"),
+    ],
+    "blueprints/admin/sections.py": [("PAGE_SIZE, MAX_PAGES = 50, 1000", "PAGE_SIZE, MAX_PAGES = 15, 100")],
+    "blueprints/example/sqlalchemy/pages/__init__.py": [("PAGE_SIZE = 20", "PAGE_SIZE = 7")],
+}
+
+
+def other_decisions(service: Owned) -> None:
+    """How long people stay signed in, and how long a page of a list is."""
+    for name, decisions in DECISIONS.items():
+        for old, new in decisions if (service.package / name).exists() else ():
+            service.replace(name, old, new)
+
+
+def a_page_for_staff(service: Owned) -> None:
+    if not (service.package / "blueprints/accounts").exists():
+        return
+    service.add(
+        "blueprints.figures",
+        """from flask import Blueprint
+
+from .accounts.users import current_user, staff_required
+
+bp = Blueprint("figures", __name__)
+
+
+@bp.get("/figures")
+@staff_required
+def figures() -> str:
+    return f"Hello, {current_user.email}!"
+""",
+    )
+    (service.folder / "tests/blueprints/test_figures.py").write_text(
+        """def test_figures(app, browser, user, staff, sign_in):
+    assert app.test_client().get("/figures").status_code == 401
+    sign_in(user)
+    assert browser.open("/figures").status_code == 403
+    sign_in(staff)
+    assert browser.open("/figures").text == "Hello, grace@example.com!"
+"""
+    )
+
+
+def no_example(service: Owned) -> None:
+    """By hand, as the README says."""
+    section = (service.folder / "README.md").read_text().split("\n## The example\n")[1].split("\n## ")[0]
+    for folder in [path for path in service.folder.rglob("example") if path.is_dir()]:
+        shutil.rmtree(folder)
+    modules = service.package / "modules.py"
+    modules.write_text(re.sub(r'    "blueprints\.example.*\n', "", modules.read_text()))
+    commands = re.findall(r"`\.venv/bin/flask (.*?)`", section)
+    assert len(commands) == 3
+    assert "`make openapi`" in section
+    for command in [*commands, "openapi write"]:
+        service.command(*shlex.split(command))
+    service.command("db", "check")
+
+
 def another_line_length(service: Owned) -> None:
     project = service.folder / "pyproject.toml"
     project.write_text(project.read_text().replace("line-length = 120", "line-length = 88"))
@@ -324,6 +446,10 @@ EDITS = [
     libraries,
     a_second_version,
     a_scheduled_job,
+    a_table,
+    a_column,
+    other_decisions,
+    a_page_for_staff,
     a_setting,
     a_setting_renamed,
     the_package_renamed,
@@ -357,6 +483,7 @@ TOGETHER = [
     pytest.param("full", [no_main, *EDITS[3:]], False, id="full-all"),
     pytest.param("full", [no_main, *EDITS[3:]], True, id="full-measured", marks=pytest.mark.prove),
     *(pytest.param("gunicorn", [edit], False, id=f"gunicorn-{edit.__name__}") for edit in EDITS[:2]),
+    pytest.param("api", [no_example], False, id="api-no-example"),
 ]
 #: Of all of core and extensions, percent of the lines and branches that run in the tests of ``full``.
 COVERED = 90

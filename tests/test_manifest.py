@@ -5,7 +5,9 @@ import os
 import re
 import sys
 import tokenize
+import tomllib
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -45,6 +47,16 @@ RENDERED = {"src/{{cookiecutter.package_name}}/modules.py", "tests/conftest.py"}
 
 
 # --- the manifest ---
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_coverage_is_asked_of_the_owners_code_alone(preset: str, render: Callable[..., Service]) -> None:
+    service = render(preset=preset)
+    omitted = tomllib.loads(service.read("pyproject.toml"))["tool"]["coverage"]["run"]["omit"]
+    asked = [name for name in service.files if not any(fnmatch(name, pattern) for pattern in omitted)]
+    template = re.compile(r"src/\w+/(core|extensions)/.*(?<!extensions/__init__)\.py")
+    assert [name for name in asked if template.fullmatch(name)] == []
+    assert "src/flask_service/blueprints/main.py" in asked
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -49,7 +49,7 @@ def costs(service: Service) -> str:
 def test_the_page_of_a_preset(preset: str, bake: Any) -> None:
     page = TEMPLATE / f"docs/presets/{preset}.md"
     service: Service = bake(preset=preset, project_name="Orders")
-    text = re.sub(r"(?<=```text\n)[^`]*(?=\n```)", lambda _: tree(service.files), page.read_text())
+    text = re.sub(r"(?<=```text\n)[^`]*(?=```)", lambda _: f"{tree(service.files)}\n", page.read_text())
     text = re.sub(r"\| What \|.*?(?=\n\| Memory)", lambda _: costs(service), text, flags=re.DOTALL)
     if os.environ.get("UPDATE_GOLDEN"):
         page.write_text(text)

@@ -9,7 +9,7 @@ import pytest
 from conftest import Service
 
 #: Lines of code in src/ that the service of a preset has at most.
-MOST = {"minimal": 546, "api": 1811, "ingest": 1976, "website": 2938, "full": 8013}
+MOST = {"minimal": 546, "api": 1807, "ingest": 1976, "website": 2938, "full": 8009}
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,

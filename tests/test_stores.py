@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 NOTES = "/api/v1/notes"
 #: With ids that the client chooses, and no clock, answers can be compared byte for byte.
 SCRIPT = """
+import os
 from datetime import datetime
 from importlib import import_module
 from uuid import UUID
@@ -38,7 +39,7 @@ class Clock:
 
 
 def create_app(config=None):
-    app = make(config)
+    app = make({"NOTES_STORE": os.environ["NOTES_STORE"], **(config or {})})
     example = import_module(f"{package.__name__}.blueprints.example.api.store")
     example.new_id, example.datetime = lambda: UUID(request.headers["Note-Id"]), Clock
     return app

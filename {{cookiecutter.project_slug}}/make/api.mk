@@ -1,4 +1,4 @@
-.PHONY: openapi contract stubs
+.PHONY: openapi contract stubs fuzz
 
 CHANGES = $(BIN)/python tools/api/changes.py
 # What compares two releases; DIFF=oasdiff for those who have it: https://github.com/oasdiff/oasdiff
@@ -15,6 +15,9 @@ contract: $(VENV)/ready ## Name what breaks clients of the last git tag, or the 
 		echo "$$file, compared with $$tag:"; git show "$$tag:./$$file" | $(COMPARE) - "$$file" || failed=1; done; \
 	for consumer in $(CONSUMERS); do echo "openapi.json, as $$consumer knows it:"; \
 		$(CHANGES) "$$consumer" openapi.json || failed=1; done; test -z "$$failed"
+
+fuzz: | $(UV) ## Look for mistakes of the service that runs on PORT, by schemathesis
+	$(UV) tool run --quiet --from 'schemathesis>=4.32,<5' schemathesis run http://127.0.0.1:$(PORT)/api/v1/openapi.json
 
 # The template brings the program.
 stubs: $(VENV)/ready ## Write typed views and schemas of the contract in the file CONTRACT as a blueprint, to be filled in

@@ -11,7 +11,7 @@ A module is named by its path in the package. It may have:
 from importlib import import_module
 from types import ModuleType
 
-#: The options that were chosen. ``make update`` changes this list: do not write into it.
+#: The options that were chosen. Do not write into this list: ``make update`` does, when you change an answer.
 CHOSEN: list[str] = [{{ cookiecutter.__modules }}
 ]
 

@@ -1,4 +1,3 @@
-import os
 import socket
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -92,7 +91,7 @@ def test_hosts(probe: Probe, hosts: Any) -> None:
 def test_production_needs_it(probe: Probe, package: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
     with pytest.raises(package.core.settings.ConfigError, match=f"  {name}: Set it to"):
-        probe("extensions.cassandra", APP_ENV="production", SECRET_KEY=os.urandom(32).hex())
+        probe("extensions.cassandra", APP_ENV="production")
 
 
 def test_nothing_is_connected_at_start(start: Probe, extension: ModuleType, session: Any) -> None:
@@ -194,7 +193,7 @@ def test_what_a_developer_has_to_start(
 
 
 def test_an_upgrade_in_production_fails(start: Probe, port: int) -> None:
-    app = start(APP_ENV="production", SECRET_KEY=os.urandom(32).hex(), CASSANDRA_PORT=port)
+    app = start(APP_ENV="production", CASSANDRA_PORT=port)
     done = app.test_cli_runner().invoke(args=["cassandra", "upgrade"])
     assert done.exit_code == 1
     assert done.output.startswith("Error: Cassandra: ")

@@ -1,7 +1,6 @@
 """One's own account: the address, devices, and the second factor."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +27,8 @@ def test_change_password(browser: Any, user: Any, sign_in: Any, app: Flask, outb
 
 
 @pytest.mark.parametrize("path", ["password", "address", "second-factor", "second-factor/remove", "passkeys/x/remove"])
-def test_what_matters_asks_again(browser: Any, user: Any, sign_in: Any, password: str, path: str) -> None:
-    sign_in(user, confirmed=datetime.now(UTC) - timedelta(hours=1))
+def test_what_asks_again(browser: Any, user: Any, sign_in: Any, accounts: Any, password: str, path: str) -> None:
+    sign_in(user, confirmed=accounts.now() - 2 * accounts.RECENT)
     browser.open(f"/account/{path}")
     assert browser.page.h1.text == "Confirm that it is you"
     assert browser.send(password="wrong").status_code == 422

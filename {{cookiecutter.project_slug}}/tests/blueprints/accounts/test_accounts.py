@@ -214,20 +214,20 @@ def test_remember_me(app: Flask, browser: Any, user: Any, password: str) -> None
 
 
 @pytest.mark.parametrize("values", [{"remember": False}, {"remember": True}])
-def test_a_device_that_was_away_too_long(browser: Any, user: Any, sign_in: Any, db: Any, values: Any) -> None:
+def test_an_idle_device(browser: Any, user: Any, sign_in: Any, accounts: Any, db: Any, values: Any) -> None:
     row = sign_in(user, **values)
     browser.open("/account")
     assert browser.page.h1.text == "Account"
-    for away, lives in (
-        (timedelta(hours=23), True),
-        (timedelta(days=2), values["remember"]),
-        (timedelta(days=15), False),
+    for idle, lives in (
+        (accounts.IDLE / 2, True),
+        ((accounts.IDLE + accounts.REMEMBERED_IDLE) / 2, values["remember"]),
+        (2 * accounts.REMEMBERED_IDLE, False),
     ):
-        row.seen = datetime.now(UTC) - away
+        row.seen = accounts.now() - idle
         db.commit()
         browser.open("/account")
         assert (browser.page.h1.text == "Account") is lives
-    row.seen, row.created = datetime.now(UTC), datetime.now(UTC) - timedelta(days=31)
+    row.seen, row.created = accounts.now(), accounts.now() - 2 * accounts.LIFETIME
     db.commit()
     browser.open("/account")
     assert browser.page.h1.text == "Sign in"
@@ -345,7 +345,7 @@ def test_cookies(make_app: Callable[..., Flask]) -> None:
 @pytest.mark.parametrize("site", ["http://www.example.com", "www.example.com", "https://www.example.com/shop", ""])
 def test_production_needs_its_address(make_app: Callable[..., Flask], site: str) -> None:
     with pytest.raises(Exception, match="SITE_URL: Set it to where people find this site"):
-        make_app(APP_ENV="production", SECRET_KEY="0123456789-abcdefghijklmnopqrstuv", SITE_URL=site)
+        make_app(APP_ENV="production", SITE_URL=site)
 
 
 @pytest.mark.usefixtures("db")

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 from uuid import UUID
@@ -196,9 +196,9 @@ def test_nothing_else_can_be_changed(browser: Any, db: Any, thing: Any, user: An
 
 @pytest.mark.usefixtures("nobody")
 def test_what_needs_a_recent_sign_in(
-    browser: Any, db: Any, staff: Any, user: Any, sign_in: Any, thing: Any, password: str
+    browser: Any, db: Any, staff: Any, user: Any, sign_in: Any, accounts: Any, thing: Any, password: str
 ) -> None:
-    sign_in(staff, confirmed=datetime.now(UTC) - timedelta(days=1))
+    sign_in(staff, confirmed=accounts.now() - 2 * accounts.RECENT)
     for page in ("scratch_things/delete", "users/change", "users/delete"):
         key = str(thing.id if "things" in page else user.id)
         browser.open(f"/admin/{page}", query_string={"key": key})
@@ -304,8 +304,10 @@ def test_no_such_filter(browser: Any, thing: Any, name: str, value: str) -> None
 
 
 @pytest.mark.repeats
-def test_pages(browser: Any, things: Any, create: Callable[..., Any]) -> None:
-    for number in range(110):
+def test_pages(browser: Any, things: Any, create: Callable[..., Any], package: ModuleType) -> None:
+    size = import_module(".blueprints.admin.sections", package.__name__).PAGE_SIZE
+    expected = [range(size), range(size, 2 * size), range(2 * size, 2 * size + 10)]
+    for number in range(2 * size + 10):
         create(things.Shelf, name=f"{number:03}")
     browser.open("/admin/scratch_shelves?order=name")
     pages: list[list[str]] = []
@@ -315,7 +317,7 @@ def test_pages(browser: Any, things: Any, create: Callable[..., Any]) -> None:
         if following.text != "Next":
             break
         browser.open(following["href"])
-    assert pages == [[f"{number:03}" for number in rest] for rest in (range(50), range(50, 100), range(100, 110))]
+    assert pages == [[f"{number:03}" for number in page] for page in expected]
     for page in ("0", "-1", "x", "9" * 400, "99999999999"):
         assert browser.open("/admin/scratch_shelves", query_string={"page": page}).status_code == 200
 

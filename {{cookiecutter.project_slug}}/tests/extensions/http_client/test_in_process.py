@@ -172,7 +172,7 @@ def test_its_settings_begin_with_its_name(package: ModuleType, http_client: Modu
 )
 def test_what_is_no_service_is_refused(make_caller: Callable[..., Flask], orders: Any, url: str, told: str) -> None:
     with pytest.raises(click.ClickException) as raised:
-        make_caller(url, ORDERS_SETTINGS={"APP_ENV": "production"})
+        make_caller(url, ORDERS_SETTINGS={"APP_ENV": "production", "SECRET_KEY": ""})
     assert len([line for line in str(raised.value).splitlines() if re.search(told, line)]) == 1
 
 

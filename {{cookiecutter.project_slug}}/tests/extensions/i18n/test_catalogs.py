@@ -46,7 +46,8 @@ def test_a_text_that_goes_and_one_that_changes(command: Callable[..., str], germ
 
 def test_check(command: Callable[..., str], german: Path) -> None:
     file = "translations/de/LC_MESSAGES/messages.po"
-    assert command("check") == f"1 Error: {file}: '%(num)s note' is not in the catalog: flask i18n update\n"
+    told = f"{file}: '%(num)s note' is not in the catalog: run .venv/bin/flask i18n update"
+    assert command("check") == f"1 Error: {told}\n"
     command("update")
     assert command("check") == f"1 Error: {file}: '%(num)s note' has no translation.\n"
     text = german.read_text()

@@ -336,7 +336,7 @@ def test_a_slow_answer_is_given_up(client: FlaskClient, provider: Any, package: 
 def test_production_refuses(make_guarded: Callable[..., Flask], settings: dict[str, str], names: list[str]) -> None:
     """Without a provider, anybody could make tokens."""
     with pytest.raises(Exception, match="missing or wrong") as refusal:
-        make_guarded(APP_ENV="production", SECRET_KEY="0123456789abcdef" * 4, **settings)
+        make_guarded(APP_ENV="production", **settings)
     assert [
         name for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_TOKEN_TYPE") if f"  {name}:" in str(refusal.value)
     ] == names
@@ -364,7 +364,7 @@ def test_processes_of_development_share_a_key(
 
 
 def test_no_such_tokens_in_production(make_guarded: Callable[..., Flask], provider: Any, package: ModuleType) -> None:
-    app = make_guarded(APP_ENV="production", SECRET_KEY="0123456789abcdef" * 4, **provider.settings)
+    app = make_guarded(APP_ENV="production", **provider.settings)
     assert "No such command" in FlaskCliRunner(app).invoke(args=["oidc", "token", "ada"]).output
     with pytest.raises(RuntimeError):
         __import__(f"{package.__name__}.extensions.oidc.embedded", fromlist=["x"]).init_app(app)

@@ -35,10 +35,10 @@ def test_anybody_may_go_on(
     assert [line["event"] for line in lines] == ["ephemeral_redis_away"]
 
 
-def test_one_command_counts(probe: Callable[..., Flask], redis: Redis, redis_commands: Callable[..., Any]) -> None:
+def test_one_command_counts(probe: Callable[..., Flask], redis: Redis, count_redis: Callable[..., Any]) -> None:
     client = probe(*MODULES, RATE_LIMIT="3/day").test_client()
     client.get("/")  # It has told Redis the script.
-    with redis_commands() as commands:
+    with count_redis() as commands:
         client.get("/")
     assert commands == ["EVALSHA"]
     (key,) = redis.scan_iter()

@@ -28,8 +28,8 @@ from .models import RecoveryCode, SignIn, User
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How long somebody stays signed in, and for how long a device may be away: a remembered one, and any other.
-LIFETIME, REMEMBERED, FORGOTTEN = timedelta(days=30), timedelta(days=14), timedelta(days=1)
+#: How long somebody stays signed in at most, and for how long a device may be idle: one to be remembered, and any other.
+LIFETIME, REMEMBERED_IDLE, IDLE = timedelta(days=30), timedelta(days=14), timedelta(days=1)
 #: How long after a sign-in sensitive changes are possible without a new one.
 RECENT = timedelta(minutes=15)
 #: How long a change of the address can be undone, and how many mails an address gets in a quarter of an hour.
@@ -138,8 +138,8 @@ def note_that_it_was_seen(key: str) -> None:
 
 
 def is_alive(sign_in: SignIn) -> bool:
-    away = REMEMBERED if sign_in.remember else FORGOTTEN
-    return sign_in.created > now() - LIFETIME and sign_in.seen > now() - away
+    idle = REMEMBERED_IDLE if sign_in.remember else IDLE
+    return sign_in.created > now() - LIFETIME and sign_in.seen > now() - idle
 
 
 def current_sign_in() -> SignIn | None:

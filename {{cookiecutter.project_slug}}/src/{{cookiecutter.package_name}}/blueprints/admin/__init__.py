@@ -17,7 +17,7 @@ from ...extensions.sqlalchemy import db
 from ...signals import events
 from ..accounts.models import User
 from ..accounts.users import current_user, recent_sign_in_required, staff_required
-from .sections import PAGE, PAGES, Section
+from .sections import MAX_PAGES, PAGE_SIZE, Section
 
 bp = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
 bp.after_request(no_store)
@@ -70,7 +70,7 @@ def rows(name: str) -> ResponseReturnValue:
     section = find_section(name)
     filters = section.filter_form(request.args)
     words, order = request.args.get("q", ""), request.args.get("order", "")
-    page = min(max(request.args.get("page", 1, type=int), 1), PAGES)
+    page = min(max(request.args.get("page", 1, type=int), 1), MAX_PAGES)
     valid = filters.validate()
     found = section.rows(words, filters, order, page) if valid else []
     kept = {"q": words, "order": order} | {field.name: request.args.get(field.name, "") for field in filters}
@@ -80,8 +80,8 @@ def rows(name: str) -> ResponseReturnValue:
         return url_for(".rows", name=name, **args)
 
     about = {"section": section, "filters": filters, "words": words, "order": order, "page": page, "link": link}
-    more = len(found) > PAGE and page < PAGES
-    return render_template("admin/rows.html", rows=found[:PAGE], more=more, **about), 200 if valid else 422
+    more = len(found) > PAGE_SIZE and page < MAX_PAGES
+    return render_template("admin/rows.html", rows=found[:PAGE_SIZE], more=more, **about), 200 if valid else 422
 
 
 @bp.route("/<name>/new", methods=["GET", "POST"])

@@ -17,7 +17,7 @@ from .fields import field as field_of
 from .fields import name_of
 
 #: Rows on a page, and how many pages of them one may turn: who looks for more had better search.
-PAGE, PAGES = 50, 1000
+PAGE_SIZE, MAX_PAGES = 50, 1000
 
 
 class Section:
@@ -92,7 +92,7 @@ class Section:
         column = getattr(self.model, name) if name in self.sortable else key
         # The key at the end: rows that are equal keep their order from page to page.
         statement = statement.order_by(*((column.desc(), key.desc()) if order.startswith("-") else (column, key)))
-        return db.session.scalars(statement.limit(PAGE + 1).offset((page - 1) * PAGE)).all()
+        return db.session.scalars(statement.limit(PAGE_SIZE + 1).offset((page - 1) * PAGE_SIZE)).all()
 
     def filter_form(self, values: MultiDict[str, str]) -> Form:
         made = {attribute(name): self.field(name, optional=True) for name in self.filters}

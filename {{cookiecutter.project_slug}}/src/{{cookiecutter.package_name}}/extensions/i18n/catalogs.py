@@ -141,7 +141,7 @@ def missing(code: str) -> list[str]:
     for message in [message for message in texts() if message.id]:
         translated, known = (catalog.get(message.id, message.context) for catalog in (found, mine))
         if not translated:
-            problem = "has no translation." if known else "is not in the catalog: flask i18n update"
+            problem = "has no translation." if known else "is not in the catalog: run .venv/bin/flask i18n update"
         elif wrong(translated):
             problem = "has other placeholders than its translation."
         else:

@@ -76,5 +76,5 @@ def shared(file: Path) -> ECKey:
 @click.argument("subject")
 @click.option("--scope", "scopes", multiple=True, help="What it may do, such as notes:read; several times for more.")
 def token(subject: str, scopes: tuple[str, ...]) -> None:
-    """Print an access token of SUBJECT: curl -H "Authorization: Bearer $(flask oidc token ada --scope notes:read)"."""
+    """Print an access token of SUBJECT: curl -H "Authorization: Bearer $(.venv/bin/flask oidc token ada --scope notes:read)"."""
     click.echo(current_app.extensions["oidc"].sign(subject, *scopes))

@@ -32,6 +32,8 @@ for _key, _run in (("check", "check --fix --quiet"), ("format", "format --quiet"
 
 
 def init_app(app: Flask) -> None:
+    # Before Alembic is imported, which logs a line for each of its plugins.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     app.config.setdefault("ALEMBIC", {"post_write_hooks": HOOKS})
     app.config["ALEMBIC_CONTEXT"] = {"render_item": _render, "compare_server_default": _compare}
     app.cli.add_command(first_migration)
@@ -97,7 +99,6 @@ def check(connection: sa.Connection, command: str, folder: Path) -> None:
 def _alembic(engine: sa.Engine, metadata: sa.MetaData, folder: Path) -> "Alembic":
     from flask_alembic import Alembic
 
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     current_app.config["ALEMBIC"] |= {"script_location": str(folder)}
     alembic = Alembic(run_mkdir=False, command_name="", metadatas=metadata, engines=engine)
     alembic.init_app(current_app._get_current_object())  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -134,9 +134,9 @@ def test_nobody_is_linked_without_a_word(
 
 
 def test_to_link_asks_for_a_recent_sign_in(
-    arrive: Callable[..., Any], browser: Any, user: Any, sign_in: Any, password: str
+    arrive: Callable[..., Any], browser: Any, user: Any, sign_in: Any, accounts: Any, password: str
 ) -> None:
-    sign_in(user, confirmed=datetime.now(UTC) - timedelta(hours=1))
+    sign_in(user, confirmed=accounts.now() - 2 * accounts.RECENT)
     arrive(sub="lovelace")
     assert browser.page.h1.text == "Confirm that it is you"
     browser.send(password=password)
@@ -201,7 +201,7 @@ def test_an_address_to_which_no_mail_can_go(
 @pytest.mark.parametrize(
     ("age", "title"),
     [
-        *((age, "Confirm that it is you") for age in (None, 3600, -3600, -(10**12), -(10**30), 10**12)),
+        *((age, "Confirm that it is you") for age in (None, 86_400, -86_400, -(10**12), -(10**30), 10**12)),
         (60, "Change your password"),
     ],
 )

@@ -86,13 +86,13 @@ def test_search(browser: Any, titles: Callable[[], list[str]], words: str, found
 
 
 @pytest.mark.repeats
-def test_pages(browser: Any, create: Callable[..., Any], note: Any, titles: Callable[[], list[str]]) -> None:
-    for number in range(40):
-        create(type(note), title=f"Note {number}", text="")
+def test_pages(browser: Any, create: Callable[..., Any], note: Any, titles: Any, package: ModuleType) -> None:
+    size = import_module(".blueprints.example.sqlalchemy.pages", package.__name__).PAGE_SIZE
+    made = [create(type(note), title=f"Note {number}", text="").title for number in range(2 * size)]
     browser.open("/notes?q=note")
-    assert titles()[:20] == [f"Note {number}" for number in range(39, 19, -1)]
+    assert titles()[:size] == made[: size - 1 : -1]
     browser.open(browser.page.select_one("#notes nav a")["href"])
-    assert titles()[:20] == [f"Note {number}" for number in range(19, -1, -1)]
+    assert titles()[:size] == made[size - 1 :: -1]
     assert [link.text for link in browser.page.select("#notes nav a")] == ["Newest"]
 
 

@@ -262,7 +262,7 @@ def test_development(make_site: Callable[..., Flask], browser: Any) -> None:
 def test_a_site_that_the_provider_does_not_know(
     make_site: Callable[..., Flask], provider: Any, environment: str
 ) -> None:
-    app = make_site(APP_ENV=environment, SECRET_KEY="0123456789abcdef" * 4, **provider.settings)
+    app = make_site(APP_ENV=environment, **provider.settings)
     client = app.test_client()
     for path in ("sign-in", "callback", "account", "sign-out", "signed-out", "development"):
         assert client.get(f"/oidc/{path}").status_code == 404
@@ -270,7 +270,7 @@ def test_a_site_that_the_provider_does_not_know(
 
 
 def test_no_development_in_production(make_site: Callable[..., Flask], known_site: dict[str, str]) -> None:
-    client = make_site(APP_ENV="production", SECRET_KEY="0123456789abcdef" * 4, **known_site).test_client()
+    client = make_site(APP_ENV="production", **known_site).test_client()
     assert client.get("/oidc/development").status_code == 404
 
 

@@ -1,7 +1,4 @@
-"""The example as a resource of the API: its types are its checks and its documentation.
-
-What to delete: this folder, its tests, and its line in ``modules.py``. Then ``make openapi``.
-"""
+"""The example as a resource of the API: its types are its checks and its documentation."""
 
 from typing import Annotated
 

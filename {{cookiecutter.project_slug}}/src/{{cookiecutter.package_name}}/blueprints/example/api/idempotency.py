@@ -1,7 +1,5 @@
-"""Notes, created once: POST takes an ``Idempotency-Key``.
-
-In a view of your own, write ``@idempotent()`` above ``@operation()``. What to delete: this module, its test, and its
-line in ``modules.py``. Then ``make openapi``.
+"""Notes, created once: POST takes an ``Idempotency-Key``. In a view of your own, write ``@idempotent()`` above
+``@operation()``.
 """
 
 from flask import Flask

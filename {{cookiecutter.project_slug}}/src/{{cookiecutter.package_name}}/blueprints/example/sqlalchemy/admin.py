@@ -1,4 +1,4 @@
-"""The example in the administration: notes, by the rules of their pages and of the API. Read it, then delete it."""
+"""The example in the administration: notes, by the rules of their pages and of the API."""
 
 from flask import Flask
 from wtforms import TextAreaField

@@ -16,9 +16,9 @@ def app(cassandra: Any, make_app: Callable[..., Flask]) -> Flask:
     return make_app(NOTES_STORE="cassandra")
 
 
-def test_a_list_is_one_statement(client: FlaskClient, cassandra_statements: Any) -> None:
+def test_a_list_is_one_statement(client: FlaskClient, count_cassandra: Any) -> None:
     client.post(URL, json={"title": "Shopping"})
-    with cassandra_statements(1):
+    with count_cassandra(1):
         assert len(client.get(URL).get_json()["items"]) == 1
 
 

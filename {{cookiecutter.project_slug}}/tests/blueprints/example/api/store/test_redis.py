@@ -13,10 +13,10 @@ def app(make_app: Callable[..., Flask]) -> Flask:
     return make_app(NOTES_STORE="redis")
 
 
-def test_a_page_is_two_commands(client: FlaskClient, redis_commands: Any) -> None:
+def test_a_page_is_two_commands(client: FlaskClient, count_redis: Any) -> None:
     for title in "abc":
         client.post(URL, json={"title": title})
-    with redis_commands(2):
+    with count_redis(2):
         assert len(client.get(URL, query_string={"limit": 2}).get_json()["items"]) == 2
 
 

@@ -1,4 +1,4 @@
-"""A digest, ordered once: POST takes an ``Idempotency-Key``. What to delete: this module, and its line in ``modules.py``."""
+"""A digest, ordered once: POST takes an ``Idempotency-Key``."""
 
 from flask import Flask
 

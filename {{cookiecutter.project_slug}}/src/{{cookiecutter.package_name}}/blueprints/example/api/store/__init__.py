@@ -1,15 +1,13 @@
-"""The example with a store: notes, from the contract to what keeps them. Read it, then delete it.
+"""The example with a store: notes, from the contract to what keeps them.
 
 The modules beside this one keep notes, each in one store: copy the one that you want, and drop what chooses. If there
-are several, the setting ``NOTES_STORE`` chooses.
-
-What to delete: this folder, its tests, and its lines in ``modules.py``. Then ``make openapi``, and a migration.
+are several, the first that was chosen is used, unless ``config.py`` returns another one: ``"NOTES_STORE": "redis"``.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
+from typing import Annotated, Protocol, cast
 from uuid import UUID
 
 from flask import Blueprint, Flask, abort, current_app, url_for
@@ -20,9 +18,6 @@ from .....extensions.api.contract import PRINTABLE, Created, Input, Output, chan
 from .....extensions.api.paging import Items, Page, decode_cursor, paginate
 from .....modules import CHOSEN, OWN
 from ...store import new_id
-
-if TYPE_CHECKING:
-    from .....core.settings import Env
 
 bp = Blueprint("notes", __name__, url_prefix="/api/v1")
 
@@ -65,14 +60,10 @@ class Store(Protocol):
         """Remove ``old``, unless somebody else has changed or removed it: then return False."""
 
 
-def config(env: "Env") -> dict[str, Any]:
-    here = f"{__name__}.".partition(".")[2]
-    names = [name.removeprefix(here) for name in CHOSEN + OWN if name.startswith(here)]
-    return {"NOTES_STORE": env.text("NOTES_STORE", names[0], choices=names)}
-
-
 def init_app(app: Flask) -> None:
-    app.extensions["notes"] = import_module(f".{app.config['NOTES_STORE']}", __name__)
+    here = f"{__name__}.".partition(".")[2]
+    first = next(name for name in CHOSEN + OWN if name.startswith(here)).removeprefix(here)
+    app.extensions["notes"] = import_module(f".{app.config.get('NOTES_STORE', first)}", __name__)
 
 
 def store() -> Store:

@@ -1,7 +1,4 @@
-"""The example with pages: notes to list, search, read, write and delete. Read it, then delete it.
-
-What to delete: this folder, its tests, and its line in ``modules.py``.
-"""
+"""The example with pages: notes to list, search, read, write and delete."""
 
 from uuid import UUID
 
@@ -21,7 +18,7 @@ from .. import NoteRow, changed
 bp = Blueprint("note_pages", __name__, url_prefix="/notes", template_folder="templates")
 
 #: Notes on a page of the list.
-PAGE = 20
+PAGE_SIZE = 20
 CONFLICT = _l(
     "Somebody else has changed this note since you opened it. Below is what you wrote; above, what it is now."
 )
@@ -45,7 +42,7 @@ def init_app(app: Flask) -> None:
 def index() -> ResponseReturnValue:
     """List the notes, the newest first; ``q`` searches, ``before`` is the last one of the page before."""
     words, before = request.args.get("q", "").replace("\0", ""), request.args.get("before", type=UUID)
-    notes = select(NoteRow).order_by(NoteRow.id.desc()).limit(PAGE + 1)
+    notes = select(NoteRow).order_by(NoteRow.id.desc()).limit(PAGE_SIZE + 1)
     for word in words.split()[:10]:
         notes = notes.where(
             or_(*(field.icontains(word[:80], autoescape=True) for field in (NoteRow.title, NoteRow.text)))
@@ -53,8 +50,8 @@ def index() -> ResponseReturnValue:
     if before:
         notes = notes.where(NoteRow.id < before)
     found = db.session.scalars(notes).all()
-    more = found[PAGE - 1].id if len(found) > PAGE else None
-    return render_template("notes/index.html", notes=found[:PAGE], words=words, before=before, more=more)
+    more = found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
+    return render_template("notes/index.html", notes=found[:PAGE_SIZE], words=words, before=before, more=more)
 
 
 @bp.get("/<uuid:note_id>")
