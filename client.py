@@ -919,10 +919,34 @@ def edits(package: Path, client: Client, local: str) -> dict[Path, str]:
         end = re.compile(r"(?:\|.*\n)*").match(text, start)
         at = end.end() if end else start
         changed[readme] = text[:at] + "".join(rows) + text[at:]
+    tests = Path("tests/clients") / f"test_{name}.py"
+    if not tests.exists():
+        changed[tests] = TESTS.replace("NAME", name)
     root = package / "clients/__init__.py"
     if not root.exists():
         changed[root] = '"""The services that this one calls: a package each, which `make client` writes."""\n'
     return changed
+
+
+TESTS = '''"""The client of NAME, and what a test says of that service."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+def test_every_operation(fake: Callable[[str], Any]) -> None:
+    """It is asked as its contract says, and its answers are read: with examples that are made from the contract."""
+    fake("NAME").try_all()
+
+
+def test_it_is_away(fake: Callable[[str], Any]) -> None:
+    NAME = fake("NAME")
+    NAME.away()
+    with pytest.raises(NAME.UnreachableError):
+        NAME.try_all()
+'''
 
 
 def write(client: Client, data: bytes, package: Path) -> Path:

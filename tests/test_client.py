@@ -3,7 +3,6 @@
 import ast
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -108,8 +107,7 @@ def test_contracts_make_packages(make: Callable[..., tuple[int, str]], shop: Own
             assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import) and node.names[0].name == "os"]
     for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         shop.python("-m", *tool)
-    shutil.copy(TEMPLATE / "tests/resources/try_clients.py", shop.folder / "tests/test_try_clients.py")
-    shop.test("tests/test_try_clients.py", "tests/test_imports.py", "tests/test_app.py", "--cov", "--cov-fail-under=0")
+    shop.test("tests/clients", "tests/test_imports.py", "tests/test_app.py", "--cov", "--cov-fail-under=0")
     assert not list(shop.folder.rglob("pwned"))
     assert not list(shop.folder.rglob("made_*"))
 
@@ -438,7 +436,7 @@ def test_the_readme(make: Callable[..., tuple[int, str]], shop: Owned) -> None:
     (shop.folder / "tests/test_mine.py").write_text(
         f"from typing import Any\n\nfrom flask.testing import FlaskClient\n\n\n{test}"
     )
-    shop.test("tests/test_mine.py")
+    shop.test("tests/test_mine.py", "tests/clients")
 
 
 # --- services that run ---
