@@ -151,6 +151,7 @@ LEFT = {
     ],
     "public": [
         "GET /owners: the query parameter filter[tags]",
+        "Owner height: its type float, which JSON Schema does not know, is Any",
         "POST /owners: its body as text/json",
         "'DELETE /owners/{ids}': the 'cookie' parameter 'session' is not supported.",
         "POST /lines: the query parameter all",

@@ -3,6 +3,10 @@
 A client sends requests and reads responses. So a request may not be asked for more than before, and
 a response may not hold less, or other values, than before.
 
+Schemas are brought into one form first: for each type of values, what is asked of these (``Shape``). Then a shape that
+is needed has to fit into one that is offered: what clients sent into what is accepted now, what is answered now into
+what they know. Shapes hold each other, and themselves, so a pair of them fits until something shows that it does not.
+
 Usage: changes.py OLD NEW; - is standard input. The status is 1 if anything breaks.
 
 OLD may be the folder of a service that calls this one. Then what its client was made from is compared,
@@ -10,58 +14,154 @@ and a line is printed for each line of its code that calls an operation which br
 """
 
 import ast
+import gc
 import json
 import math
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, product, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 Document = Mapping[str, Any]
 Found = Iterator[str]
 #: By place and name.
 Parameters = Mapping[tuple[str, str], Document]
+#: A schema, and the document that its references refer to.
+Written = tuple[Document, Any]
+Made = TypeVar("Made")
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-#: What follows min or max in keywords that bound a value, and the types of these values.
-BOUNDS = {"imum": "integer number", "Length": "string", "Items": "array", "Contains": "array", "Properties": "object"}
-#: Keywords that are only compared as they stand.
-EXACT = [
-    *("pattern", "format", "contentEncoding", "contentMediaType", "multipleOf", "uniqueItems", "not", "if", "then"),
-    *("else", "contains", "propertyNames", "dependentRequired", "dependentSchemas", "contentSchema"),
-]
-#: Keywords that say nothing of a value.
-WORDS = {"title", "description", "summary", "example", "examples", "deprecated", "externalDocs", "xml", "$comment"}
-WORDS |= {"$ref", "allOf", "$defs", "$id", "$schema"}
-NOTES = WORDS | {"discriminator", "nullable", "readOnly", "writeOnly"}
-#: Alternatives of a schema that are not looked at any more, and pairs of them where two lists hold together.
-MANY, PAIRS = 500, 64
-#: Schemas that are looked at for an operation, which takes a second or two; after operations that need more, at least.
-MOST, LEAST = 500_000, 30_000
+KINDS = ["null", "boolean", "number", "string", "array", "object"]
+ALWAYS = ("not", "if", "then", "else")
+#: Of each type: what follows min or max in keywords that bound values, and keywords that are compared as they stand.
+WORDS = {
+    "number": (("imum",), ("multipleOf", "format", *ALWAYS)),
+    "string": (("Length",), ("pattern", "format", "contentEncoding", "contentMediaType", "contentSchema", *ALWAYS)),
+    "array": (("Items", "Contains"), ("uniqueItems", "contains", *ALWAYS)),
+    "object": (("Properties",), ("propertyNames", "dependentRequired", "dependentSchemas", *ALWAYS)),
+}
+OBJECT = {"properties", "required", "additionalProperties", "patternProperties"}
+ARRAY = {"items", "prefixItems"}
+#: Keywords that say something of a value.
+SAYING = {"type", "enum", "const", "exclusiveMinimum", "exclusiveMaximum", "unevaluatedProperties", "unevaluatedItems"}
+SAYING |= {*OBJECT, *ARRAY, *(word for _, words in WORDS.values() for word in words)}
+SAYING |= {f"{end}{of}" for bounds, _ in WORDS.values() for of in bounds for end in ("max", "min")}
+#: Formats of OpenAPI 3.0 that have other words in 3.1, or say nothing.
+FORMATS = {"byte": ("contentEncoding", "base64"), "password": ("", "")}
+FORMATS["binary"] = ("contentMediaType", "application/octet-stream")
 #: Formats that hold all values of another one.
 WIDER = (("int32", "int64"), ("int32", "double"), ("float", "double"))
+#: Schemas that are looked at for an operation, which takes a second or two; after operations that need more, at least.
+MOST, LEAST = 500_000, 30_000
 SCHEMA = "#/components/schemas/"
+REFERENCE = re.compile(r'"\$ref": ("(?:[^"\\]|\\.)*")')
 #: The servers of a contract that names none.
 HERE: Any = [{"url": "/"}]
-NOTHING: Document = {}
+ANY: Document = {}
+NULL: Document = {"type": "null"}
 NEVER: Document = {"enum": []}
 
 
+class Shape:
+    """Values of one type: what the parts of a schema, which all hold, ask of them."""
+
+    def __init__(self, document: Document, kind: str, parts: Sequence[Document]) -> None:
+        self.document, self.kind, self.parts = document, kind, parts
+        self.bounds, self.words = WORDS.get("number" if kind == "integer" else kind, ((), ALWAYS))
+        #: What the parts say by each keyword.
+        self.said: dict[str, list[Any]] = {}
+        for word, told in (each for part in parts for each in part.items()):
+            plain, said = FORMATS.get(told, (word, told)) if word == "format" else (word, told)
+            self.said.setdefault(plain, []).append(said)
+        self.properties, self.patterns = self._named("properties"), self._named("patternProperties")
+        self.required = dict.fromkeys(name for names in self.said.get("required", ()) for name in names)
+        #: The schemas of properties without names, of the first items, each of which has its own, and of further ones.
+        self.extra = self._all("additionalProperties", "unevaluatedProperties")
+        items = [(part.get("prefixItems", ()), part.get("items", True)) for part in parts]
+        heads = range(max((len(head) for head, _ in items), default=0))
+        self.heads = [_all([head[place] if place < len(head) else rest for head, rest in items]) for place in heads]
+        self.rest = self._all("items", "unevaluatedItems")
+        #: The values by their texts, if they are listed; without those that do not fit.
+        self.values = self._values()
+        if self.values and kind == "number" and {*map(_kind, self.values.values())} == {"integer"}:
+            self.kind = "integer"
+
+    def _all(self, word: str, otherwise: str) -> Any:
+        return _all(self.said.get(word) or self.said.get(otherwise) or ())
+
+    def _named(self, word: str) -> dict[str, Any]:
+        found: dict[str, list[Any]] = {}
+        for name, schema in (each for named in self.said.get(word, ()) for each in named.items()):
+            found.setdefault(name, []).append(schema)
+        return {name: _all(schemas) for name, schemas in found.items()}
+
+    def _values(self) -> dict[str, Any] | None:
+        lists = [*self.said.get("enum", ()), *([value] for value in self.said.get("const", ()))]
+        lists += [[None]] if self.kind == "null" else [[False, True]] if self.kind == "boolean" else []
+        if not lists:
+            return None
+        first, *others = ({_text(value): value for value in each if self._within(value)} for each in lists)
+        return {text: value for text, value in first.items() if all(text in each for each in others)}
+
+    def takes(self, value: Any) -> bool:
+        return self._within(value) if self.values is None else _text(value) in self.values
+
+    def _within(self, value: Any) -> bool:
+        """Whether a value is of this type and within bounds."""
+        kind = _kind(value)
+        if kind != self.kind and (kind, self.kind) != ("integer", "number"):
+            return False
+        size = len(value) if isinstance(value, str | list | dict) else value
+        for of in self.bounds[:1]:
+            if (size, True) > self.limit(f"max{of}") or (-size, True) > self.limit(f"min{of}"):
+                return False
+        steps, patterns = (self.rules(word) if word in self.words else () for word in ("multipleOf", "pattern"))
+        fits = all(_holds("multipleOf", value, step) for step in steps)
+        return fits and all(_matches(pattern, value) for pattern in patterns)
+
+    def limit(self, word: str) -> tuple[float, bool]:
+        """The strongest bound, as OpenAPI 3.0 or 3.1 writes it, and whether it is allowed itself; minima are negated."""
+        sign, exclusive = 1 if word[:3] == "max" else -1, f"exclusiveM{word[1:]}"
+        found = [(part[word] * sign, part.get(exclusive) is not True) for part in self.parts if word in part]
+        found += [(bound * sign, False) for bound in self.said.get(exclusive, ()) if not isinstance(bound, bool)]
+        found += [(len(self.heads), True)] if word == "maxItems" and self.rest is False else []
+        limit, included = min([*found, _unbound(word)])
+        if self.kind == "integer" and math.isfinite(limit):  # Below 9 is at most 8.
+            whole = math.floor(limit)
+            return whole - (whole == limit and not included), True
+        return limit, included
+
+    def rules(self, word: str) -> list[Any]:
+        """What a keyword asks for that is only compared."""
+        return [told for told in self.said.get(word, ()) if told is not False]
+
+
 class Choice(NamedTuple):
-    """An alternative of a schema: the members that tell it from others, its name, its type, and its schema."""
+    """An alternative of a schema, what it is called, and by which members a discriminator tells it."""
 
-    tags: Mapping[str, Any]
+    shape: Shape
     name: str
-    kind: str
-    schema: Document
+    told: Document
 
-    @property
-    def label(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.tags.items()) or self.name
+
+#: What was made of the old schema, what of the new one, and whether it is sent.
+Pair = tuple[Shape, Shape, bool]
+
+
+class Claim(NamedTuple):
+    """What clients rely on: that one of these pairs fits. If none does, this is said, or what differs in the nearest."""
+
+    where: str
+    said: str
+    pairs: Sequence[Pair] = ()
+    #: Whether the first pair is the nearest; or else, the first that breaks nothing itself.
+    sure: bool = False
+
+
+Claims = Iterator[Claim]
 
 
 class TooMuchError(ValueError):
@@ -70,28 +170,41 @@ class TooMuchError(ValueError):
 
 def breaking(old: Document, new: Document) -> Found:
     """Name every breaking change, a line each."""
-    return iter(dict.fromkeys(() if _text(old) == _text(new) else Comparison(old, new).paths()))
+    return iter(dict.fromkeys(Comparison(old, new).paths()))
+
+
+def once(make: Callable[["Comparison", Document, Any], Made]) -> Callable[["Comparison", Document, Any], Made]:
+    """Make something of a schema once, and keep the schema, so that no other one gets its id."""
+
+    def kept(self: "Comparison", document: Document, schema: Any) -> Made:
+        key = (make, id(document), id(schema))
+        if key not in self.made:
+            self.made[key] = schema, make(self, document, schema)
+        return self.made[key][1]  # type: ignore[no-any-return]
+
+    return kept
 
 
 class Comparison:
     def __init__(self, old: Document, new: Document) -> None:
-        self.old = old
-        self.new = _named_as_before(old, new)
-        #: What was made of schemas, by their ids, and these schemas, so that no other one gets their ids.
-        self.made: dict[Any, tuple[Any, Document]] = {}
-        self.told: dict[Any, tuple[Any, list[Choice]]] = {}
-        #: What breaks in pairs of schemas themselves, and the pairs in them; and these schemas.
-        self.compared: dict[Any, tuple[Any, list[str], deque[Any]]] = {}
-        #: Pairs of schemas that the operation at hand has still to be compared by, and where they stand.
-        self.waiting: deque[tuple[str, Any, Document, Document]] = deque()
-        #: Those that break nothing, nor does what they hold.
-        self.equal: set[Any] = set()
-        #: Whether two schemas are only looked at, to tell which alternatives belong together.
-        self.matching = False
-        #: Of references that refer to the same in both, what that refers to; of others, None.
-        self.same: dict[str, set[str] | None] = {}
+        self.old, self.new = old, new
         #: How many schemas may be looked at for an operation, and still for the one at hand.
         self.most = self.left = MOST
+        #: What was made of schemas, by their ids, and these schemas; and by the keys of the parts that hold together.
+        self.made: dict[Any, tuple[Any, Any]] = {}
+        self.chosen: dict[Any, list[Choice]] = {}
+        self.shapes: dict[Any, Shape] = {}
+        #: What clients rely on: in the operation at hand, and where; in two schemas; and in a pair of shapes.
+        self.claims: deque[tuple[str, Claim]] = deque()
+        self.asked: dict[Any, list[Claim]] = {}
+        self.compared: dict[Pair, list[Claim]] = {}
+        #: Pairs that were looked at, those of them that do not fit, and by pairs, claims of others that rely on them.
+        self.looked: set[Pair] = set()
+        self.broken: set[Pair] = set()
+        self.relying: dict[Pair, list[tuple[Pair, Claim]]] = {}
+        #: Of what is referred to, by its id.
+        self.numbers: dict[tuple[bool, int], int] = {}
+        self.numbered = self._numbered()
 
     def paths(self) -> Found:
         # No client sends what a parameter of the path is called.
@@ -101,13 +214,15 @@ class Comparison:
             if name is None:
                 yield f"{path}: the path is removed"
                 continue
+            if all(self.numbered.get((True, each)) == self.numbered.get((False, each), "") for each in ("", path)):
+                continue
             pairs = ((self.old, path), (self.new, name))
             items = [resolve(document, document["paths"][name]) for document, name in pairs]
             for method in METHODS:
                 where = f"{method.upper()} {path}"
                 if method in items[0] and method not in items[1]:
                     yield f"{where}: the operation is removed"
-                elif method in items[0] and not (path == name and self._equal(*items, method)):
+                elif method in items[0]:
                     parameters = map(self._parameters, pairs, items, [method] * 2)
                     yield from self.bounded(where, method, parameters, *items)
 
@@ -120,45 +235,58 @@ class Comparison:
             yield from self.operation(where, old[method], new[method])
             yield from self.schemas()
         except (RecursionError, TooMuchError) as error:
-            self.waiting, self.matching = deque(), False
+            # What was looked at relies on what was not.
+            for unfinished in (self.claims, self.looked, self.relying):
+                unfinished.clear()
             if isinstance(error, TooMuchError):
                 self.most = max(self.most // 2, LEAST)
             yield f"{where}: its schemas are too many to be compared to the end, which counts as a change"
-
-    def _equal(self, old: Document, new: Document, method: str) -> bool:
-        """Whether nothing changed of what an operation is made of, and of what that refers to."""
-        olds, news = ([told.get(word) for word in ("parameters", "servers", method)] for told in (old, new))
-        if _text([olds, _shared(self.old)]) != _text([news, _shared(self.new)]):
-            return False
-        seen, waiting = set[str](), _references([olds, _shared(self.old)])
-        while waiting:
-            seen |= waiting
-            if not all(map(self._same, waiting)):
-                return False
-            waiting = {each for name in waiting for each in self.same[name] or ()} - seen
-        return True
-
-    def _same(self, reference: str) -> bool:
-        """Whether a reference refers to the same in both; to what that refers is kept."""
-        if reference not in self.same:
-            try:
-                old, new = (_target(document, reference) for document in (self.old, self.new))
-                self.same[reference] = _references(old) if _text(old) == _text(new) else None
-            except (LookupError, TypeError, ValueError):  # It may be a word of an example.
-                self.same[reference] = None
-        return self.same[reference] is not None
 
     def _look(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
             raise TooMuchError
 
+    def _numbered(self) -> dict[tuple[bool, str], int]:
+        """Number paths, and what they refer to: the same number for what says the same in both, whatever it is called.
+
+        First, all have one number. Then what is spelled otherwise gets another one, and so does what refers to that.
+        """
+        targets: dict[tuple[bool, str], Any] = {}
+        shared = self.old["paths"].keys() & self.new["paths"].keys()
+        for old, document in ((True, self.old), (False, self.new)):
+            schemes = _component(document, "securitySchemes")
+            targets[old, ""] = [document.get("servers"), document.get("security"), schemes]
+            targets |= {(old, path): document["paths"][path] for path in shared}
+        spelled, waiting = {}, [*targets]
+        while waiting:
+            key = waiting.pop()
+            document, target = self.old if key[0] else self.new, targets[key]
+            spelled[key] = _spelled([target, *(self._unions(document, target) if isinstance(target, Mapping) else ())])
+            for other in [(key[0], name) for name in {*spelled[key][1]} if (key[0], name) not in targets]:
+                try:
+                    targets[other] = _target(document, json.loads(other[1]))
+                except (LookupError, TypeError, ValueError):  # It may be a word of an example.
+                    targets[other] = other[1]
+                waiting.append(other)
+        numbers, count = dict.fromkeys(spelled, 0), 0
+        while count < (count := len({*numbers.values()})):
+            known: dict[Any, int] = {}
+            numbers = {
+                key: known.setdefault((told, *(numbers[key[0], name] for name in names)), len(known))
+                for key, (told, names) in spelled.items()
+            }
+        self.numbers = {(key[0], id(target)): numbers[key] for key, target in targets.items()}
+        self.made.clear()
+        return numbers
+
     def operation(self, where: str, old: Document, new: Document) -> Found:
         if old.get("operationId") != new.get("operationId"):
             yield f"{where}: the operation is called {new.get('operationId')}, and was {old.get('operationId')}"
-        yield from self.bodies(
-            where, resolve(self.old, old.get("requestBody")), resolve(self.new, new.get("requestBody"))
-        )
+        body, other = resolve(self.old, old.get("requestBody")), resolve(self.new, new.get("requestBody"))
+        if other.get("required") and not body.get("required"):
+            yield f"{where}, request body: it is required now"
+        yield from self.contents(f"{where}, request body", body, other, sent=True)
         yield from self.responses(where, _statuses(self.old, old), _statuses(self.new, new))
         yield from self.security(where, old, new)
 
@@ -170,24 +298,17 @@ class Comparison:
         names = {name for given in refused for asked in after for key, name in asked.items() if key not in given}
         yield from (f"{where}: {name} is required to be allowed" for name in sorted(names))
 
-    def _parameters(self, found: tuple[Document, str], item: Document, method: str) -> Parameters:
+    def _parameters(self, where: tuple[Document, str], item: Document, method: str) -> Parameters:
         """The parameters by their names, and those of the path by their places in it."""
-        document, path = found
+        document, path = where
         order = re.findall("{([^{}]*)}", path)
         listed = [*item.get("parameters", ()), *item[method].get("parameters", ())]
-        named = [(each["in"], each["name"], each) for each in (resolve(document, parameter) for parameter in listed)]
-        return {
-            (
-                place,
-                str(order.index(name) + 1)
-                if place == "path" and name in order
-                else name.lower()
-                if place == "header"
-                else name,
-            ): each
-            for place, name, each in named
-            if place != "header" or name.lower() not in ("accept", "authorization", "content-type")
-        }
+        found: dict[tuple[str, str], Document] = {}
+        for each in (resolve(document, parameter) for parameter in listed):
+            place, name = each["in"], each["name"].lower() if each["in"] == "header" else each["name"]
+            if place != "header" or name not in ("accept", "authorization", "content-type"):
+                found[place, str(order.index(name) + 1) if place == "path" and name in order else name] = each
+        return found
 
     def parameters(self, where: str, old: Parameters, new: Parameters) -> Found:
         for key, parameter in old.items():
@@ -203,9 +324,8 @@ class Comparison:
                 yield f"{at}: it may not be empty now"
             if self._rewritten(key[0], parameter, new[key]):
                 yield f"{at}: it is written otherwise now"
-            if not parameter.get("required"):
-                yield from self._default(at, _schema(parameter), _schema(new[key]))
-            yield from self.values(at, _schema(parameter), _schema(new[key]), sent=True)
+            optional = not parameter.get("required")
+            self.values(at, _schema(parameter), _schema(new[key]), sent=True, optional=optional)
         for key, parameter in new.items():
             if key not in old and parameter.get("required"):
                 yield f"{where}, {key[0]} parameter {key[1]}: it is new and required"
@@ -216,26 +336,11 @@ class Comparison:
         for document, told in ((self.old, old), (self.new, new)):
             style = told.get("style", "form" if place in ("query", "cookie") else "simple")
             styles.append([style, *map(_media, told.get("content", ()))])
-            kinds = {choice.kind for choice in islice(self._choices(document, _schema(told)), MANY)}
+            kinds = {choice.shape.kind for choice in self._choices(document, _schema(told))}
             # What is neither a list nor an object is written as it is.
-            if kinds & {"object", "any", *([] if style == "simple" else ["array"])} and style != "deepObject":
+            if kinds & {"object", *([] if style == "simple" else ["array"])} and style != "deepObject":
                 explodes.append(bool(told.get("explode", style == "form")))
         return styles[0] != styles[1] or explodes in ([True, False], [False, True])
-
-    def _default(self, at: str, old: Any, new: Any) -> Found:
-        """What stands for a value that a client leaves out may not change."""
-        before, after = (self._flat(*each) for each in ((self.old, old), (self.new, new)))
-        kept = before.get("default") == after.get("default", NOTHING)
-        # To Python, 0 is False.
-        if "default" in before and not (kept and type(before["default"]) is type(after["default"])):
-            told = after.get("default", "nothing")
-            yield f"{at}: without it, {told!r} is taken, and was {before['default']!r}"
-
-    def bodies(self, where: str, old: Document, new: Document) -> Found:
-        at = f"{where}, request body"
-        if new.get("required") and not old.get("required"):
-            yield f"{at}: it is required now"
-        yield from self.contents(at, old, new, sent=True)
 
     def responses(self, where: str, old: Document, new: Document) -> Found:
         """A range, such as 4XX, or the default may become some of its statuses, and these may become it.
@@ -258,19 +363,20 @@ class Comparison:
 
     def response(self, at: str, old: Document, new: Document) -> Found:
         headers = [
-            {name.lower(): (name, resolve(document, header)) for name, header in response.get("headers", {}).items()}
+            {name.lower(): (name, resolve(document, each)) for name, each in response.get("headers", {}).items()}
             for document, response in ((self.old, old), (self.new, new))
         ]
+        headers[0].pop("content-type", None)  # It is told by the content.
         for key, (name, header) in headers[0].items():
             if key not in headers[1]:
                 yield f"{at}: the header {name} is removed"
                 continue
-            other = headers[1][key][1]
+            _, other = headers[1][key]
             if header.get("required") and not other.get("required"):
                 yield f"{at}, header {name}: it may be absent now"
             if self._rewritten("header", header, other):
                 yield f"{at}, header {name}: it is written otherwise now"
-            yield from self.values(f"{at}, header {name}", _schema(header), _schema(other), sent=False)
+            self.values(f"{at}, header {name}", _schema(header), _schema(other), sent=False)
         yield from self.contents(at, old, new, sent=False)
 
     def contents(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
@@ -285,7 +391,7 @@ class Comparison:
             for other in others:
                 # OpenAPI 3.1 says nothing of bytes that are the whole content.
                 if re.search(r"json|xml|form|text|yaml|\*", kind) or ("schema" in content and "schema" in other):
-                    yield from self.values(at, content.get("schema", {}), other.get("schema", {}), sent=sent)
+                    self.values(at, content.get("schema", ANY), other.get("schema", ANY), sent=sent)
                 yield from self._encodings(at, content, other, sent=sent)
 
     def _encodings(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
@@ -295,275 +401,310 @@ class Comparison:
             styles = [(each.get("style", "form"), each.get("explode", True)) for each in told]
             accepted = [_media(each) for each in told[sent].get("contentType", "*/*").split(",")]
             document, form = (self.old, old) if sent else (self.new, new)
-            part = self._flat(document, form.get("schema", {})).get("properties", {}).get(name, {})
-            part = self._flat(document, part)
-            part = self._flat(document, part["items"]) if "items" in part else part
-            written = told[not sent].get("contentType") or _part_type(part)
+            schemas = (choice.shape.properties for choice in self._choices(document, form.get("schema", ANY)))
+            part = next((members[name] for members in schemas if name in members), ANY)
+            written = told[not sent].get("contentType") or self._part_media(document, part)
             given = [_media(each) for each in written.split(",")]
             if styles[0] != styles[1] or not all(any(each in _ranges(one) for each in accepted) for one in given):
                 yield f"{at}, {name}: it is written otherwise now"
 
-    def values(self, at: str, old: Any, new: Any, *, sent: bool) -> Found:
-        """Compare two schemas: of values that a client sends, or of values that it reads."""
-        flat = [self._flat(*pair) for pair in ((self.old, old), (self.new, new))]
-        names = [schema.get("discriminator", {}).get("propertyName") for schema in flat]
-        if all(names) and names[0] != names[1]:
-            yield f"{at}: {names[1]} tells which alternative it is, and was {names[0]}"
-        olds, news = self._alternatives(self.old, old), self._alternatives(self.new, new)
-        # The new contract has to accept values that clients send; clients have to know values that they read.
-        needed, offered = (olds, news) if sent else (news, olds)
-        for one in needed:
-            near = [each for each in offered if each.kind in (one.kind, "number" if one.kind == "integer" else "")]
-            if near and one.kind == "null":
+    def _part_media(self, document: Document, schema: Any) -> str:
+        """The media type of a member of a form, if nothing else is said; of a list, that of its items."""
+        shapes = {choice.shape.kind: choice.shape for choice in self._choices(document, schema)}
+        if [*shapes] == ["array"]:
+            return self._part_media(document, shapes["array"].rest)
+        if "string" not in shapes:
+            return "application/json" if "object" in shapes else "text/plain"
+        return str([*shapes["string"].rules("contentMediaType"), "text/plain"][0])
+
+    def values(self, at: str, old: Any, new: Any, *, sent: bool, optional: bool = False) -> None:
+        """Let two schemas be compared: of values that a client sends, or leaves out, or of values that it reads."""
+        claims = self._claims("", (self.old, old), (self.new, new), sent=sent, optional=optional)
+        self.claims.extend((at, claim) for claim in claims)
+
+    def schemas(self) -> Found:
+        """What breaks claims, each pair once in an operation, where it is found first."""
+        seen = set[Pair]()
+        while self.claims:
+            at, claim = self.claims.popleft()
+            if any(map(self._fits, claim.pairs)):
                 continue
-            free = [each.schema for each in offered if each.kind == "any" != one.kind]
-            if free:
-                yield from _bounds(at, one.kind, *((one.schema, free[0]) if sent else (free[0], one.schema)), sent=sent)
+            plain = (pair for pair in claim.pairs if all(inner.pairs for inner in self._compared(pair)))
+            near = claim.pairs[0] if claim.sure else next(plain, None)
+            if near is None:
+                yield f"{at}{claim.where}: {claim.said}"
+            elif near not in seen:
+                seen.add(near)
+                self.claims.extend((at + claim.where, inner) for inner in self._compared(near))
+
+    def _fits(self, pair: Pair) -> bool:
+        """Whether a pair fits, as far as anything shows; what it relies on is looked at as well."""
+        waiting = deque([pair])
+        while waiting:
+            if (one := waiting.popleft()) in self.looked:
                 continue
-            several = [each.kind for each in needed].count(one.kind) > 1 or len(near) > 1
-            if several:  # Whatever their order is.
-                near = self._alike(one, near, sent=sent)
-            if near:
-                pair = (one.schema, near[0].schema) if sent else (near[0].schema, one.schema)
-                if pair[0] != pair[1] or one.kind in ("object", "array", "any"):
-                    self.waiting.append((at, (one.kind, *map(id, pair), sent, self.matching), *pair))
-            else:
-                name = f"{one.kind} {one.label}" if one.label and several else one.kind
-                yield f"{at}: {name} is no longer accepted" if sent else f"{at}: it may be {name} now"
+            self.looked.add(one)
+            claims = self._compared(one)
+            fits = all(claim.pairs for claim in claims) and all(self._rely(one, claim, waiting) for claim in claims)
+            failing = [] if fits else [one]
+            while failing:
+                self.broken.add(each := failing.pop())
+                owners = ((owner, claim) for owner, claim in self.relying.pop(each, ()) if owner not in self.broken)
+                failing += [owner for owner, claim in owners if not self._rely(owner, claim, waiting)]
+        return pair not in self.broken
 
-    def _alternatives(self, document: Document, written: Any) -> list[Choice]:
-        """The alternatives of a schema, which is looked at once."""
-        key = (id(written), document is self.old)
-        if key not in self.told:
-            self.told[key] = written, _joined(self._choices(document, written))
-        return self.told[key][1]
+    def _rely(self, owner: Pair, claim: Claim, waiting: deque[Pair]) -> bool:
+        """Let a pair rely on the first pair of a claim that may still fit."""
+        if pair := next((pair for pair in claim.pairs if pair not in self.broken), None):
+            self.relying.setdefault(pair, []).append((owner, claim))
+            waiting.append(pair)
+        return pair is not None
 
-    def _choices(
-        self, document: Document, written: Any, tags: Document = NOTHING, within: frozenset[int] = frozenset()
-    ) -> Iterator[Choice]:
-        """The alternatives of a schema, each of one type; an alternative may refer to what it is an alternative of."""
-        schema = self._flat(document, written)
-        if schema.get("nullable") is True:  # As OpenAPI 3.0 writes it.
-            yield Choice({}, "", "null", {})
-        if word := next(
-            (word for word in ("anyOf", "oneOf") if schema.get(word) and id(schema[word]) not in within), ""
-        ):
-            # What stands beside the alternatives holds for each of them.
-            rest = {name: value for name, value in schema.items() if name not in NOTES | {word} and name[:2] != "x-"}
-            beside = self.made.setdefault((id(schema), word), (schema, rest))[1]
-            for alternative in schema[word]:
-                reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
-                for each in [tags] if tags else self._told(document, schema.get("discriminator") or {}, reference):
-                    both = {"allOf": [beside, alternative]}
-                    for choice in self._choices(document, both, each, within | {id(schema[word])}):
-                        yield choice._replace(name=reference.rpartition("/")[2] or choice.name)
-            return
-        for kind in _kinds(schema):
-            if kind == "object":
-                parts = {name: self._flat(document, part) for name, part in schema.get("properties", {}).items()}
-                fixed = {name: _enumeration(part) for name, part in parts.items()}
-                found = {name: values[0] for name, values in fixed.items() if values and len(values) == 1}
-                yield Choice(found | dict(tags), schema.get("title", ""), kind, schema)
-            else:
-                yield Choice({}, "", kind, schema)
+    def _compared(self, pair: Pair) -> list[Claim]:
+        if pair not in self.compared:
+            old, new, sent = pair
+            self.compared[pair] = [*_bounds(old, new, sent=sent), *self._inner(old, new, sent=sent)]
+            self._look(1 + len(self.compared[pair]))
+        return self.compared[pair]
 
-    def _told(self, document: Document, discriminator: Document, reference: str) -> list[Document]:
-        """The values by which a discriminator tells an alternative from others: of its mapping, its own, or its name."""
-        member = discriminator.get("propertyName")
-        if not reference or member is None:
-            return [NOTHING]
-        name = document.get("names", {}).get(reference) or reference.rpartition("/")[2]
-        values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
-        part = self._flat(document, {"$ref": reference}).get("properties", {}).get(member)
-        own = _enumeration(self._flat(document, part)) or ()
-        return [{member: value} for value in values or (own if len(own) == 1 else [name])]
+    def _inner(self, old: Shape, new: Shape, *, sent: bool) -> Claims:
+        if old.kind == "object":
+            yield from self._members(old, new, sent=sent)
+        if old.kind == "array":
+            first, most = max(len(old.heads), len(new.heads)), min(old.limit("maxItems"), new.limit("maxItems"))[0]
+            for place in [place for place in range(first) if place < most]:
+                items = [(each.document, [*each.heads, *[each.rest] * first][place]) for each in (old, new)]
+                yield from self._claims(f"[{place}]", *items, sent=sent)
+            if first < most:
+                yield from self._claims("[]", (old.document, old.rest), (new.document, new.rest), sent=sent)
 
-    def _alike(self, one: Choice, near: list[Choice], *, sent: bool) -> list[Choice]:
-        """Those that members tell to be the same, or that are written, called or fitting alike; without any, none."""
-        self._look(len(near))
-        if apart := [each for each in near if each.tags.keys() & one.tags.keys()]:
-            near = [each for each in apart if {**one.tags, **each.tags} == {**each.tags, **one.tags}]
-            if len(near) < 2:
-                return near
-        written = [each for each in near if each.schema == one.schema]
-        called = [each for each in near if one.name and each.name == one.name]
-        if written or called or self.matching:
-            return written or called or near
-        # By what they hold, or else by what they say themselves; alternatives in them do not count.
-        waiting, self.matching = self.waiting, True
-        found: list[Choice] = []
-        for most in (PAIRS, 0):
-            for each in () if found else near:
-                self.waiting = deque()
-                pair = (one.schema, each.schema) if sent else (each.schema, one.schema)
-                differing = chain(self._same_kind("", one.kind, *pair, sent=sent), self.schemas(most))
-                found += [each] if next(differing, None) is None else []
-        self.waiting, self.matching = waiting, False
-        said = [[each.schema.get(word) for word in ("title", "description")] for each in (one, *found)]
-        return [each for each, words in zip(found, said[1:], strict=True) if words == said[0]] or found
-
-    def _flat(self, document: Document, schema: Any) -> Document:
-        """A schema with what it refers to, and the parts of its ``allOf``, in it; the same for the same schema."""
-        place = (id(schema), document is self.old, "flat")
-        if place not in self.made:
-            self.made[place] = schema, self._merged(document, schema)
-        return self.made[place][1]
-
-    def _merged(self, document: Document, schema: Any) -> Document:
-        found: dict[int, Document] = {}
-        _parts(document, schema, found)
-        self._look(len(found))
-        parts = [part for part in found.values() if any(word not in WORDS and word[:2] != "x-" for word in part)]
-        if len(parts) == 1 and not parts[0].keys() & {"$ref", "allOf"}:
-            return parts[0]
-        key = frozenset(map(id, parts))
-        if key not in self.made:
-            made: Document = NOTHING
-            for part in parts:
-                made = _both(made, part)
-            self.made[key] = parts, made
-        return self.made[key][1]
-
-    def schemas(self, most: float = math.inf) -> Found:
-        """Compare what waits, each pair once in an operation: schemas may hold each other, and themselves."""
-        seen, broken = set[Any](), False
-        while self.waiting and len(seen) < most:
-            at, pair, old, new = self.waiting.popleft()
-            if pair in seen or pair in self.equal:
-                continue
-            seen.add(pair)
-            if pair not in self.compared:
-                waiting, self.waiting = self.waiting, deque()
-                found = [*self._same_kind("", pair[0], old, new, sent=pair[3])]
-                self.compared[pair] = (old, new), found, self.waiting
-                self.waiting = waiting
-            _, found, inner = self.compared[pair]
-            self._look(len(inner))
-            yield from (at + line for line in found)
-            self.waiting.extend((at + place, *rest) for place, *rest in inner if rest[0] not in seen)
-            broken = broken or bool(found)
-        if not broken and not self.waiting:
-            self.equal |= seen
-
-    def _same_kind(self, at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
-        if old != new:
-            yield from _bounds(at, kind, old, new, sent=sent)
-        if kind in ("object", "any"):
-            yield from self._members(at, old, new, sent=sent)
-        if kind in ("array", "any"):
-            heads = [schema.get("prefixItems", ()) for schema in (old, new)]
-            for place in range(max(map(len, heads))):
-                items = [
-                    head[place] if place < len(head) else schema.get("items", NOTHING)
-                    for head, schema in zip(heads, (old, new), strict=True)
-                ]
-                yield from self.values(f"{at}[{place}]", *items, sent=sent)
-            yield from self.values(f"{at}[]", old.get("items", NOTHING), new.get("items", NOTHING), sent=sent)
-
-    def _members(self, at: str, old: Document, new: Document, *, sent: bool) -> Found:
-        olds, news = old.get("properties", {}), new.get("properties", {})
+    def _members(self, old: Shape, new: Shape, *, sent: bool) -> Claims:
         # Requests do not hold what is readOnly, and responses not what is writeOnly.
         word = "readOnly" if sent else "writeOnly"
         hidden = [
-            {name for name, part in parts.items() if self._flat(document, part).get(word) is True}
-            for document, parts in ((self.old, olds), (self.new, news))
+            {name for name, part in each.properties.items() if self._noted((each.document, part), word) is True}
+            for each in (old, new)
         ]
-        before, after = (list(schema.get("required", ())) for schema in (old, new))
-        before = [name for name in before if name not in hidden[0]]
-        for name, schema in olds.items():
-            if name in hidden[0]:
+        before = [name for name in old.required if name not in hidden[0]]
+        for name, schema in old.properties.items():
+            if name in hidden[0] or (schema is False and name not in new.properties):
                 continue
-            where = f"{at}, {name}"
-            if name in news:
-                if name in hidden[1]:
-                    yield f"{where}: it is {word} now"
-                if sent and name not in before:
-                    yield from self._default(where, schema, news[name])
-                yield from self.values(where, schema, news[name], sent=sent)
-            else:
-                yield f"{where}: the property is removed"
-        if sent:
-            for name in after:
-                if name not in before and name not in hidden[1]:
-                    known = name in olds
-                    yield f"{at}, {name}: it is {'' if known else 'new and '}required{' now' if known else ''}"
-        else:
-            yield from (
-                f"{at}, {name}: it may be absent now"
-                for name in before
-                if name not in after and (name in news or name not in olds)
-            )
-        extra = [schema.get("additionalProperties", schema.get("unevaluatedProperties", True)) for schema in (old, new)]
-        if extra[1] is False and sent and extra[0] is not False:
-            yield f"{at}: further properties are refused now"
-        elif extra[0] not in (True, {}, False) or (sent and extra[0] is not False):
-            yield from self.values(f"{at}.*", *extra, sent=sent)
-        patterns = [schema.get("patternProperties", {}) for schema in (old, new)]
-        for name in [name for name in news if name not in olds and name not in hidden[1]]:
+            if name not in new.properties:
+                yield Claim(f", {name}", "the property is removed")
+                continue
+            if name in hidden[1]:
+                yield Claim(f", {name}", f"it is {word} now")
+            both = (old.document, schema), (new.document, new.properties[name])
+            yield from self._claims(f", {name}", *both, sent=sent, optional=sent and name not in before)
+        for name in new.required if sent else before:
+            if sent and name not in before and name not in hidden[1]:
+                yield Claim(f", {name}", "it is required now" if name in old.properties else "it is new and required")
+            if not sent and name not in new.required and (name in new.properties or name not in old.properties):
+                yield Claim(f", {name}", "it may be absent now")
+        if sent and new.extra is False and old.extra is not False:
+            yield Claim("", "further properties are refused now")
+        elif sent or old.extra is not False:
+            yield from self._claims(".*", (old.document, old.extra), (new.document, new.extra), sent=sent)
+        for name in [name for name in new.properties if name not in old.properties and name not in hidden[1]]:
             # What had no name of its own was one of these.
-            given = next((part for pattern, part in patterns[0].items() if _matches(pattern, name)), extra[0])
-            if given not in (True, {}, False):
-                yield from self.values(f"{at}, {name}", given, news[name], sent=sent)
-        for pattern in sorted(patterns[0].keys() | patterns[1].keys()):
-            both = (each.get(pattern, other) for each, other in zip(patterns, extra, strict=True))
-            yield from self.values(f"{at}.{pattern}", *both, sent=sent)
+            given = next((part for pattern, part in old.patterns.items() if _matches(pattern, name)), old.extra)
+            anything = any(not each.shape.parts for each in self._choices(old.document, given))
+            if given is not False and (name in old.required or not anything):
+                both = (old.document, given), (new.document, new.properties[name])
+                yield from self._claims(f", {name}", *both, sent=sent)
+        for pattern in sorted(old.patterns.keys() | new.patterns.keys()):
+            if sent or pattern in old.patterns or old.extra is not False:
+                parts = [(each.document, each.patterns.get(pattern, each.extra)) for each in (old, new)]
+                yield from self._claims(f".{pattern}", *parts, sent=sent)
+
+    def _claims(self, where: str, old: Written, new: Written, *, sent: bool, optional: bool = False) -> Claims:
+        """What clients rely on in two schemas, which is found out once."""
+        if optional:  # What stands for a value that is left out may not change.
+            before, after = (self._noted(each, "default", NULL) for each in (old, new))
+            if before is not NULL and (after is NULL or _text(before) != _text(after)):
+                told = "nothing" if after is NULL else after
+                yield Claim(where, f"without it, {told!r} is taken, and was {before!r}")
+        keys = (self._keys(*old), self._keys(*new), sent)
+        if keys[0] != keys[1] and keys not in self.asked:
+            self.asked[keys] = [*self._needs(*map(self._choices, *zip(old, new, strict=True)), sent=sent)]
+        yield from (claim._replace(where=where) for claim in self.asked.get(keys, ()))
+
+    def _needs(self, old: list[Choice], new: list[Choice], *, sent: bool) -> Claims:
+        """The new contract has to accept values that clients send; clients have to know values that they read."""
+        needed, offered = (old, new) if sent else (new, old)
+        gone: list[str] = []
+        for one in needed:
+            shape, listed = one.shape, one.shape.values
+            near = [each for each in offered if _near(shape, each.shape)]
+            wide = [each for each in near if each.shape.values is None]
+            if not near:
+                gone.append(shape.kind)
+            elif listed is not None:
+                for value in listed.values():
+                    if not any(each.shape.takes(value) for each in near):
+                        yield Claim("", f"{value!r} is {'no longer accepted' if sent else 'a new value'}")
+            elif not wide:
+                yield Claim("", "only some values are accepted now" if sent else "it may be any value now")
+            else:
+                yield from self._need(one, needed, wide, sent=sent)
+        if kinds := ", ".join(dict.fromkeys(gone)):
+            are = "are" if "," in kinds else "is"
+            yield Claim("", f"{kinds} {are} no longer accepted" if sent else f"it may be {kinds} now")
+
+    def _need(self, one: Choice, needed: list[Choice], offered: list[Choice], *, sent: bool) -> Claims:
+        """An alternative has to fit into one of those that are offered, whatever their names and their order are."""
+        name, told = one.shape.kind, True
+        rivals = [each for each in needed if each.shape.kind == name and each.shape.values is None]
+        if one.told or len(rivals) + len(offered) > 2:
+            self._look(len(offered))
+            tags = self._tags(one.shape.document, one)
+            place = offered[[each is one for each in rivals].index(True) % len(offered)]
+            nearest = sorted(offered, key=lambda each: (each.name != one.name, each is not place))
+            alike = [(each, self._alike(one, each)) for each in nearest]
+            offered = [each for each, shared in alike if shared is not None]
+            told = any(shared for _, shared in alike) or one.name in {each.name for each in offered[:1]} - {""}
+            label = " ".join(f"{member}={json.loads(value)}" for member, value in tags.items()) or one.name
+            name = f"{name} {label}".rstrip()
+        if not any(each.shape is one.shape for each in offered):
+            pairs = [(one.shape, each.shape, True) if sent else (each.shape, one.shape, False) for each in offered]
+            yield Claim("", f"{name} is no longer accepted" if sent else f"it may be {name} now", pairs, told)
+
+    def _alike(self, one: Choice, other: Choice) -> set[str] | None:
+        """The members that tell two alternatives to be the same; None, if these tell that they are not."""
+        tags, others = (self._tags(each.shape.document, each) for each in (one, other))
+        shared = tags.keys() & others.keys()
+        apart = one.told and other.told and one.told.keys() != other.told.keys()
+        return None if apart or any(tags[name] != others[name] for name in shared) else shared
+
+    @once
+    def _tags(self, document: Document, choice: Choice) -> dict[str, str]:
+        """The members that tell an alternative from others, and the texts of their values."""
+        members = {name: self._choices(document, schema) for name, schema in choice.shape.properties.items()}
+        listed = {name: [*(each[0].shape.values or ())] for name, each in members.items() if len(each) == 1}
+        told = {name: _text(value) for name, value in choice.told.items()}
+        return {**told, **{name: values[0] for name, values in listed.items() if len(values) == 1}}
+
+    def _choices(self, document: Document, schema: Any) -> list[Choice]:
+        """The alternatives of a schema, each of one type."""
+        keys = self._keys(document, schema)
+        if keys not in self.chosen:
+            found = {(each.shape, str(each.told)): each for each in self._opened(document, schema, {})}
+            self.chosen[keys] = [*found.values()]
+        return self.chosen[keys]
+
+    def _opened(
+        self, document: Document, schema: Any, beside: Mapping[Any, Document], name: str = "", told: Document = ANY
+    ) -> Iterator[Choice]:
+        """The alternatives of a schema that holds beside others: those of one list after the other."""
+        held = {**beside, **self._parts(document, schema)}
+        self._look(len(held))
+        for part, union in ((each, union) for each in held.values() for union in self._unions(document, each)):
+            if any(self._says(document, alternative) <= held.keys() for alternative in union):  # One holds already.
+                continue
+            for alternative in union:
+                reference = str(alternative.get("$ref", "")) if isinstance(alternative, Mapping) else ""
+                for tags in _told(part.get("discriminator") or ANY, reference):
+                    called = name or reference.rpartition("/")[2]
+                    yield from self._opened(document, alternative, held, called, {**tags, **told})
+            return
+        saying = {key: part for key, part in held.items() if part.keys() & SAYING}
+        parts, keys = [*saying.values()], frozenset(saying)
+        name = name or next((str(part["title"]) for part in held.values() if "title" in part), "")
+        for kind in _kinds(parts):
+            if (kind, keys) not in self.shapes:
+                self.shapes[kind, keys] = Shape(document, kind, parts)
+            shape = self.shapes[kind, keys]
+            if shape.values is None or shape.values:
+                # A member that lists its values says itself what tells it.
+                members = {member: self._choices(document, shape.properties.get(member, True)) for member in told}
+                kept = [word for word, each in members.items() if any(one.shape.takes(told[word]) for one in each)]
+                yield Choice(shape, name, {member: told[member] for member in kept})
+
+    @once
+    def _parts(self, document: Document, schema: Any) -> dict[Any, Document]:
+        """The schemas that hold together with this one, by their numbers: what it refers to, and its ``allOf``."""
+        found: dict[Any, Document] = {}
+        waiting, old = [schema], document is self.old
+        while waiting:
+            part = waiting.pop(0)
+            part = part if isinstance(part, Mapping) else NEVER if part is False else ANY
+            part = self._nullable(document, part) if part.get("nullable") is True else part
+            key = self.numbers.get((old, id(part)), (old, id(part)))
+            if key not in found:
+                found[key] = part
+                waiting += [_target(document, part["$ref"])] if isinstance(part.get("$ref"), str) else []
+                waiting += part.get("allOf", ())
+        self._look(len(found))
+        return {key: part for key, part in found.items() if part.keys() != {"$ref"}}
+
+    @once
+    def _nullable(self, document: Document, schema: Document) -> Document:
+        """A schema that OpenAPI 3.0 lets be null, as alternatives."""
+        notes = {word: told for word, told in schema.items() if word in ("default", "readOnly", "writeOnly", "title")}
+        return {**notes, "anyOf": [NULL, {word: told for word, told in schema.items() if word != "nullable"}]}
+
+    def _noted(self, written: Written, word: str, missing: Any = None) -> Any:
+        return next((part[word] for part in self._parts(*written).values() if word in part), missing)
+
+    @once
+    def _keys(self, document: Document, schema: Any) -> frozenset[Any]:
+        return frozenset(self._parts(document, schema))
+
+    def _says(self, document: Document, schema: Any) -> set[Any]:
+        """The keys of what a schema says; a reference says nothing itself."""
+        parts = self._parts(document, schema).items()
+        return {key for key, part in parts if "$ref" not in part or part.keys() & SAYING}
+
+    @once
+    def _unions(self, document: Document, part: Any) -> list[Sequence[Any]]:
+        """Lists of alternatives. A parent that has a discriminator stands for the schemas that have it as a part."""
+        found = [part[word] for word in ("anyOf", "oneOf") if part.get(word)]
+        if found or not part.get("discriminator"):
+            return found
+        children = [
+            {"$ref": SCHEMA + name}
+            for name, each in _component(document, "schemas").items()
+            if isinstance(each, Mapping) and "allOf" in each and part is not each
+            if any(one is part for one in self._parts(document, each).values())
+        ]
+        return [children] if children else []
 
 
-def _bounds(at: str, kind: str, old: Document, new: Document, *, sent: bool) -> Found:
-    """Bounds and lists of values, which may only widen for what is sent, and only narrow for what is read."""
-    stronger, weaker = (new, old) if sent else (old, new)
-    verb = "narrowed" if sent else "widened"
-    values, accepted = _enumeration(weaker, kind), _enumeration(stronger, kind)
-    if values is not None:  # Then no other bound of these matters.
-        for value in values:
-            if value not in (values if accepted is None else accepted) or not _fits(value, kind, stronger):
-                yield f"{at}: {value!r} is {'no longer accepted' if sent else 'a new value'}"
-        return
-    if accepted is not None:
-        yield f"{at}: {'only some values are accepted now' if sent else 'it may be any value now'}"
-    for word in [f"{end}{of}" for of, kinds in BOUNDS.items() if kind in f"any {kinds}" for end in ("max", "min")]:
-        (strong, excluded), (weak, beyond) = (_limit(schema, word, kind) for schema in (stronger, weaker))
-        sign = 1 if word.startswith("max") else -1
-        if strong is not None and (weak is None or (strong * sign, not excluded) < (weak * sign, not beyond)):
-            before, after = [
-                "none" if bound is None else bound for bound in ((weak, strong) if sent else (strong, weak))
-            ]
-            name = f"exclusiveM{word[1:]}" if excluded else word
-            yield f"{at}: {name} is {verb}, from {before} to {after}"
-    for word in EXACT:
-        asked, told = (_exact(schema, word) for schema in (stronger, weaker))
-        if not all(any(_holds(word, one, other) for one in told) for other in asked):
-            yield f"{at}: {word} is {new.get(word, 'none')}, and was {old.get(word, 'none')}"
+def _near(needed: Shape, offered: Shape) -> bool:
+    """Whether values of a type may be of the other one."""
+    kinds = needed.kind, offered.kind
+    some = kinds == ("number", "integer") and needed.values is not None
+    return some or kinds[0] == kinds[1] or kinds == ("integer", "number")
 
 
-def _limit(schema: Document, word: str, kind: str) -> tuple[Any, bool]:
-    """The largest or smallest number or size, and whether it is excluded itself, as OpenAPI 3.0 or 3.1 says it."""
-    exclusive = schema.get(f"exclusiveM{word[1:]}")
-    said = word in schema and (schema[word] or word[3:] == "imum" or word.startswith("max"))
-    found = [(schema[word], exclusive is True)] if said else []
-    if exclusive is not None and not isinstance(exclusive, bool):
-        found.append((exclusive, True))
-    if not found:
-        return None, False
-    sign = 1 if word.startswith("max") else -1
-    limit, excluded = min(found, key=lambda each: (each[0] * sign, not each[1]))
-    if kind == "integer":  # Below 9 is at most 8.
-        inside = math.floor(limit * sign)
-        return (inside - (excluded and inside == limit * sign)) * sign, False
-    return limit, excluded
+def _unbound(word: str) -> tuple[float, bool]:
+    """The bound where none is told: nothing has a size below 0."""
+    return math.inf if word[:3] == "max" or word[3:] == "imum" else 0, True
 
 
-def _fits(value: Any, kind: str, schema: Document) -> bool:
-    """Whether a value of a list is within bounds."""
-    if kind in ("integer", "number"):
-        (most, below), (least, above) = (_limit(schema, word, kind) for word in ("maximum", "minimum"))
-        return (most is None or value < most or (value == most and not below)) and (
-            least is None or value > least or (value == least and not above)
-        )
-    if kind != "string":
-        return True
-    matched = all(_matches(pattern, value) for pattern in _exact(schema, "pattern"))
-    return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)) and matched)
+def _bounds(old: Shape, new: Shape, *, sent: bool) -> Claims:
+    """Bounds, which may only widen for what is sent, and only narrow for what is read."""
+    needed, offered = (old, new) if sent else (new, old)
+    for word in [f"{end}{of}" for of in old.bounds for end in ("max", "min")]:
+        asked = offered.limit(word)
+        if asked < needed.limit(word):
+            sign = 1 if word[:3] == "max" else -1
+            limits = (old.limit(word), new.limit(word))
+            shown = ["none" if limit == _unbound(word) else limit[0] * sign for limit in limits]
+            name = word if asked[1] else f"exclusiveM{word[1:]}"
+            yield Claim("", f"{name} is {'narrowed' if sent else 'widened'}, from {shown[0]} to {shown[1]}")
+    for word in [word for word in offered.said if word in old.words]:
+        told = [*needed.rules(word), *([1] if word == "multipleOf" and needed.kind == "integer" else [])]
+        if not all(any(_holds(word, one, other) for one in told) for other in offered.rules(word)):
+            before, after = (" and ".join(map(str, each.rules(word))) or "none" for each in (old, new))
+            yield Claim("", f"{word} is {after}, and was {before}")
+
+
+def _holds(word: str, told: Any, asked: Any) -> bool:
+    """Whether the values for which a keyword says the one fit the other."""
+    if word == "multipleOf" and asked:
+        return math.isclose(told / asked, round(told / asked))
+    return _text(told) == _text(asked) or (told, asked) in WIDER
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -573,166 +714,55 @@ def _matches(pattern: str, text: str) -> bool:
         return True
 
 
-def _exact(schema: Document, word: str) -> list[Any]:
-    """What a keyword asks for, in each part of the schema, as OpenAPI 3.1 writes it; a password is a text."""
-    form, asked = schema.get("format"), schema.get(word)
-    if word == "contentEncoding" and form == "byte":
-        return ["base64"]
-    if word == "contentMediaType" and form == "binary":
-        return ["application/octet-stream"]
-    hints = ("binary", "byte", "password") if word == "format" else ()
-    several = asked if isinstance(asked, list) else [asked]
-    return [each for each in several if each is not None and each is not False and each not in hints]
+def _all(schemas: Sequence[Any]) -> Any:
+    """A schema of what holds in all of these."""
+    saying = [schema for schema in schemas if schema is not True]
+    if any(schema is False for schema in saying):
+        return False
+    return {"allOf": saying} if len(saying) > 1 else saying[0] if saying else True
 
 
-def _holds(word: str, told: Any, asked: Any) -> bool:
-    """Whether the values for which a keyword says the one fit the other."""
-    if word == "multipleOf" and asked:
-        return math.isclose(told / asked, round(told / asked))
-    return told == asked or (told, asked) in WIDER
-
-
-def _parts(document: Document, schema: Any, found: dict[int, Document]) -> None:
-    """Find the schemas that hold together with this one: what it refers to, and its ``allOf``."""
-    if not isinstance(schema, Mapping):
-        schema = NEVER if schema is False else NOTHING
-    if id(schema) not in found:
-        found[id(schema)] = schema
-        if isinstance(schema.get("$ref"), str):
-            _parts(document, _target(document, schema["$ref"]), found)
-        for part in schema.get("allOf", ()):
-            _parts(document, part, found)
-
-
-def _both(one: Document, other: Document) -> Document:
-    """A schema of what holds in both."""
-    one, other = _exclusive(one), _exclusive(other)
-    made = {**other, **one}
-    for word in one.keys() & other.keys() - NOTES:
-        first, second = one[word], other[word]
-        if first == second:
-            continue
-        if word in ("properties", "patternProperties"):
-            shared = {name: {"allOf": [first[name], second[name]]} for name in first.keys() & second.keys()}
-            made[word] = {**second, **first, **shared}
-        elif word == "required":
-            made[word] = [*dict.fromkeys([*first, *second])]
-        elif word == "items":
-            made[word] = {"allOf": [first, second]}
-        elif word == "enum":
-            made[word] = [value for value in first if value in second]
-        elif word == "type":
-            kinds = [[kind] if isinstance(kind, str) else kind for kind in (first, second)]
-            made[word] = [kind for kind in kinds[0] if kind in kinds[1] or (kind == "integer" and "number" in kinds[1])]
-        elif word in ("anyOf", "oneOf") and len(first) * len(second) <= PAIRS:
-            made[word] = [{"allOf": pair} for pair in product(first, second)]
-        elif word.startswith(("max", "exclusiveMax")):
-            made[word] = min(first, second)
-        elif word.startswith(("min", "exclusiveMin")):
-            made[word] = max(first, second)
-        elif word == "additionalProperties":
-            made[word] = False if False in (first, second) else {"allOf": [first, second]}
-        elif word == "prefixItems":
-            made[word] = [{"allOf": pair} for pair in zip_longest(first, second, fillvalue=True)]
-        elif word in EXACT:  # Each of them has to hold.
-            made[word] = [*_exact(one, word), *_exact(other, word)]
-    return made
-
-
-def _exclusive(schema: Document) -> Document:
-    """A schema with exclusive bounds as OpenAPI 3.1 writes them: in 3.0, each is about its own bound alone."""
-    told = {
-        word: schema[word] for word in ("exclusiveMaximum", "exclusiveMinimum") if isinstance(schema.get(word), bool)
-    }
-    bounds = {word: schema[word[9:].lower()] for word, said in told.items() if said and word[9:].lower() in schema}
-    left = {*told, *(word[9:].lower() for word in bounds)}
-    return {word: value for word, value in schema.items() if word not in left} | bounds if told else schema
-
-
-def _kinds(schema: Document) -> list[str]:
-    kinds, values = schema.get("type"), _enumeration(schema)
-    if kinds is not None:
-        return [kinds] if isinstance(kinds, str) else list(kinds)
-    if values is not None:
-        return [*dict.fromkeys(map(_kind, values))]
-    if schema.keys() & {"properties", "required", "additionalProperties", "patternProperties"}:
-        return ["object"]
-    return ["array"] if schema.keys() & {"items", "prefixItems"} else ["any"]
-
-
-def _joined(choices: Iterable[Choice]) -> list[Choice]:
-    """The alternatives, and those that are lists of values of one type as one."""
-    found = list(islice(choices, MANY))
-    if len(found) == MANY:
-        raise TooMuchError
-    for kind in ("string", "integer", "number", "boolean") if len(found) > 1 else ():
-        listed = [(each, values) for each in found if each.kind == kind and (values := _enumeration(each.schema, kind))]
-        others = [each for each in found if not any(each is one for one, _ in listed)]
-        if len(listed) + sum(each.kind == kind for each in others) > 1 and listed:
-            open_ = [each.schema for each in others if each.kind == kind]
-            values = [v for _, several in listed for v in several if not any(_fits(v, kind, one) for one in open_)]
-            joined = {**listed[0][0].schema, "enum": values}
-            joined.pop("const", None)
-            found = [*others, *([Choice({}, "", kind, joined)] if values else [])]
+def _kinds(parts: Sequence[Document]) -> list[str]:
+    """The types of which values may be; without any, those that keywords are about."""
+    said = [[part["type"]] if isinstance(part["type"], str) else part["type"] for part in parts if "type" in part]
+    words = {word for part in parts for word in part}
+    if not said:
+        listed = words & {"enum", "const"}
+        return KINDS if listed else ["object"] if words & OBJECT else ["array"] if words & ARRAY else KINDS
+    wide = [[*kinds, *(["integer"] if "number" in kinds else [])] for kinds in said]
+    found = [kind for kind in dict.fromkeys(wide[0]) if all(kind in kinds for kinds in wide)]
+    if "number" in found:
+        whole = any(step and float(step).is_integer() for part in parts for step in [part.get("multipleOf")])
+        found.remove("number" if whole else "integer")
     return found
 
 
+def _told(discriminator: Document, reference: str) -> list[Document]:
+    """The values by which a discriminator tells an alternative from others: those of its mapping, or its name."""
+    member = discriminator.get("propertyName")
+    if not reference or member is None:
+        return [ANY]
+    name = reference.rpartition("/")[2]
+    values = [value for value, target in discriminator.get("mapping", {}).items() if target in (reference, name)]
+    return [{member: value} for value in values or [name]]
+
+
 def _text(value: Any) -> str:
-    """A value to compare: in Python, 1 is True."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """The same for values that are equal in JSON: 1 is 1.0, and not true."""
+    if not isinstance(value, float | list | dict):
+        return json.dumps(value)
+    number = lambda text: int(number) if (number := float(text)).is_integer() else number
+    return json.dumps(json.loads(json.dumps(value), parse_float=number), sort_keys=True)
 
 
-def _named_as_before(old: Document, new: Document) -> Document:
-    """The new document where schemas have the names of those in their places in the old one.
-
-    If more than names changed, only schemas that are new have names of schemas that are gone.
-    """
-    olds, news = ((document.get("components") or {}).get("schemas") or {} for document in (old, new))
-    waiting = deque[Any]([(old, new)] if olds != news else [])
-    names: dict[str, str] = {}
-    same = True
-    while waiting:
-        one, other = waiting.popleft()
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            waiting.extendleft((one[name], other[name]) for name in one if name in other and name != "schemas")
-        elif isinstance(one, list) and isinstance(other, list):  # Looked at later: it may have another order.
-            waiting.extend(zip(one, other, strict=False))
-        elif str(one).startswith(SCHEMA) and str(other).startswith(SCHEMA):
-            before, name = (reference.removeprefix(SCHEMA).partition("/")[0] for reference in (one, other))
-            if before in olds and name in news and name not in names and before not in names.values():
-                names[name] = before
-                waiting.appendleft((olds[before], news[name]))
-            same = same and names.get(name, name) == before
-    if not same:
-        names = {name: before for name, before in names.items() if name not in olds and before not in news}
-    if all(name == before for name, before in names.items()):
-        return new
-    names = {name: f"{name}*" if name in names.values() else name for name in news} | names
-
-    def renamed(told: dict[str, Any]) -> dict[str, Any]:
-        for word, value in told.items():
-            if isinstance(value, str) and value.startswith(SCHEMA):
-                name, slash, rest = value.removeprefix(SCHEMA).partition("/")
-                told[word] = SCHEMA + names.get(name, name) + slash + rest
-        # An alternative may be told by its own name, so that these are not the same.
-        return told | {"names": {}} if isinstance(told.get("propertyName"), str) else told
-
-    made: dict[str, Any] = json.loads(json.dumps(new), object_hook=renamed)
-    made["components"]["schemas"] = {names[name]: told for name, told in made["components"]["schemas"].items()}
-    return made | {"names": {SCHEMA + before: name for name, before in names.items()}}
+def _spelled(value: Any) -> tuple[tuple[str, ...], list[str]]:
+    """What a value says, and the names that it refers to; with these, where a discriminator may tell by them."""
+    words = REFERENCE.split(json.dumps(value, sort_keys=True))
+    return tuple(words if any('"propertyName"' in word for word in words[::2]) else words[::2]), words[1::2]
 
 
-def _references(value: Any) -> set[str]:
-    return {json.loads(found) for found in re.findall(r'"\$ref": ("(?:[^"\\]|\\.)*")', _text(value))}
-
-
-def _shared(document: Document) -> list[Any]:
-    """What operations are made of and do not refer to."""
-    return [
-        document.get("servers") or (),
-        document.get("security"),
-        (document.get("components") or {}).get("securitySchemes"),
-    ]
+def _component(document: Document, sort: str) -> Document:
+    return (document.get("components") or ANY).get(sort) or ANY
 
 
 def _servers(where: str, old: Sequence[Document], new: Sequence[Document]) -> Found:
@@ -782,7 +812,7 @@ def _asked(document: Document, alternative: Document) -> dict[Any, str]:
     """What has to be shown, schemes and scopes: what it is, and how it is called. The name of a scheme is no matter."""
     found: dict[Any, str] = {}
     for name, scopes in alternative.items():
-        told = resolve(document, document.get("components", {}).get("securitySchemes", {}).get(name))
+        told = resolve(document, _component(document, "securitySchemes").get(name))
         key = str(told.get("name"))
         key = key.lower() if told.get("in") == "header" else key
         scheme: Any = (told.get("type"), str(told.get("scheme")).lower(), told.get("in"), key) if told else name
@@ -796,32 +826,15 @@ def _ranges(media: str) -> tuple[str, ...]:
     return media, media.partition(";")[0], f"{media.partition('/')[0]}/*", "*/*"
 
 
-def _part_type(schema: Document) -> str:
-    """The media type of a member of a form, if nothing else is said."""
-    if schema.get("format") == "binary":
-        return "application/octet-stream"
-    return str(schema.get("contentMediaType", "application/json" if "object" in _kinds(schema) else "text/plain"))
-
-
 def _schema(parameter: Document) -> Any:
     """The schema of a parameter, which may be written as text or in a media type."""
-    content: Document = next(iter(parameter.get("content", {}).values()), {})
-    return parameter.get("schema", content.get("schema", {}))
-
-
-def _enumeration(schema: Document, kind: str = "") -> list[Any] | None:
-    """The values that a schema lists, of one type."""
-    values: list[Any] | None = [schema["const"]] if "const" in schema else schema.get("enum")
-    if values is None or not kind:
-        return values
-    kinds = ("integer", "number") if kind in ("integer", "number") else (kind,)
-    found = [value for value in values if kind == "any" or _kind(value) in kinds]
-    return None if kind == "boolean" and len(found) == 2 else found
+    content: Document = next(iter(parameter.get("content", ANY).values()), ANY)
+    return parameter.get("schema", content.get("schema", ANY))
 
 
 def _kind(value: object) -> str:
     names = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", list: "array"}
-    return names.get(type(value), "object")
+    return "integer" if isinstance(value, float) and value.is_integer() else names.get(type(value), "object")
 
 
 def _target(document: Document, reference: str) -> Any:
@@ -912,13 +925,14 @@ def consumed(consumer: Path, new: Path) -> Found:
 
 def main(old: str, new: str) -> None:
     """Print what breaks clients of ``old`` in ``new``, and exit with 1 if anything does."""
+    gc.disable()  # Nothing of large contracts is left over before the end.
     try:
         found = list(consumed(Path(old), Path(new)) if Path(old).is_dir() else breaking(read(old), read(new)))
     except SyntaxError as error:
         sys.exit(f"{error.filename}:{error.lineno}: {error.msg}")
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}")
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         sys.exit(f"{old} or {new} is not valid OpenAPI: {error!r}")
     for change in found:  # A line each, whatever is written in contracts.
         signs = (sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in change)
