@@ -22,6 +22,8 @@ from manifest import OPTIONS
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 60
+#: Of a command that installs what it starts.
+INSTALL_SECONDS = 300
 LOG_SECONDS = 30
 #: By how much a busy machine may exceed a time-out.
 SLACK_SECONDS = 1.5
@@ -96,20 +98,44 @@ def bearer(folder: Path, *scopes: str, **settings: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def free_port() -> int:
-    """A port that is free, and below those that Linux gives to clients: until a server has it, none of them takes it."""
+#: Ports that this process has given away: a server that is stopped for a while gets its own again.
+GIVEN: set[int] = set()
+
+
+def own_ports() -> range:
+    """Ports that no other worker of pytest gives away, below those that Linux gives to clients.
+
+    A server that is told its port takes it seconds later, in which somebody else could be told the same.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
+    count = 22_000 // workers
+    return range(10_000 + number * count, 10_000 + (number + 1) * count)
+
+
+def free_port(count: int = 1) -> int:
+    """The first of so many ports in a row that are free, and stay so until a server of this process takes them."""
+    mine = own_ports()
     while True:
-        port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        first = mine[secrets.randbelow(len(mine) - count + 1)]
+        wanted = range(first, first + count)
+        if GIVEN.isdisjoint(wanted) and all(map(is_free, wanted)):
+            GIVEN.update(wanted)
+            return first
 
 
-def until(condition: Callable[[], object], seconds: float) -> float:
+def is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def until(condition: Callable[[], object], seconds: float, what: str = "this") -> float:
     """Wait for a condition, and return how long that took."""
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < seconds, f"this did not happen within {seconds} s"
+        assert time.monotonic() - started < seconds, f"{what} did not happen within {seconds} s"
         time.sleep(0.01)
     return time.monotonic() - started
 
@@ -150,8 +176,13 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, log: Path, command: list[str], **variables: str) -> Iterator[Server]:
-    """Start a server on a free port, wait until it answers, and stop it as an orchestrator would."""
+def serving(
+    folder: Path, log: Path, command: list[str], within: float = START_SECONDS, **variables: str
+) -> Iterator[Server]:
+    """Start a server on a free port, wait until it answers, and stop it as an orchestrator would.
+
+    :param within: seconds that it may take.
+    """
     port = free_port()
     environment = clean_environment(HOST="127.0.0.1", PORT=str(port), **variables)
     with log.open("wb") as output:
@@ -160,7 +191,7 @@ def serving(folder: Path, log: Path, command: list[str], **variables: str) -> It
         )
     server = Server(process, f"http://127.0.0.1:{port}", log)
     try:
-        _wait_until_live(server)
+        _wait_until_live(server, within)
         yield server
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -177,8 +208,8 @@ def in_production(folder: Path, log: Path, **variables: str) -> AbstractContextM
     return serving(folder, log, [sys.executable, "-m", package.name, "serve"], **settings)
 
 
-def _wait_until_live(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_live(server: Server, within: float) -> None:
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
             if server.get("/livez")[0] == 200:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -25,7 +24,7 @@ from databases import missing
 from engine import engine, missing_parts
 from receivers import listening_in
 from running import free_port, until
-from servers.processes import born
+from servers.processes import born, listening
 from test_pythons import interpreter
 from updates import BIN, ENVIRONMENT, commit, copy_template, public_answers, run
 
@@ -74,7 +73,7 @@ def fleet(template: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 def test_services_are_made_started_changed_and_updated(
     template: Path, fleet: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    folder, port = template.parent, free_port()
+    folder, port = template.parent, free_port(4)
     file = folder / "fleet.toml"
     file.write_text(FLEET.replace("PORT", str(port)))
 
@@ -207,8 +206,8 @@ def check_running(process: subprocess.Popen[bytes], receiver: Any, log: Path, po
         process.wait(60)
     assert process.returncode == 0, log.read_text()
     for offset in range(4):
-        with pytest.raises(URLError):
-            urlopen(f"http://127.0.0.1:{port + offset}/livez", timeout=5)
+        # The command waits for the programs that it has started, and not for what these have started.
+        until(lambda offset=offset: not listening(port + offset), 10)
 
 
 def traced(receiver: Any) -> list[tuple[str, str, str]]:
@@ -226,7 +225,7 @@ def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
     try:
         with urlopen(Request(url, body, headers or {}), timeout=10) as response:
             return response.status, response.read()
-    except URLError as error:
+    except OSError as error:  # Also if it takes connections, and has yet to start.
         return getattr(error, "code", 0), b""
 
 
@@ -297,7 +296,7 @@ class Standing:
     """A fleet that `sync` would leave as it is, without the environments of its services."""
 
     def __init__(self, folder: Path, bake: Callable[..., Service]) -> None:
-        self.folder, self.bake, self.port = folder, bake, free_port()
+        self.folder, self.bake, self.port = folder, bake, free_port(4)
         self.text = f"first_port = {self.port}\n"
 
     def add(self, name: str, *calls: str, **answers: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from browsing import digest_of_pages
 from manifest import MANIFEST, OPTIONS, PRESETS, QUESTIONS, TEMPLATE, default
-from running import clean_environment, free_port, required_names, required_settings, run, serving
+from running import INSTALL_SECONDS, clean_environment, free_port, required_names, required_settings, run, serving
 
 README = TEMPLATE / "README.md"
 
@@ -83,7 +83,7 @@ def test_make_run_starts_a_service_to_try(clone: Path, tmp_path: Path) -> None:
     """``make run`` in a fresh clone, with nothing but what a new user has, and then what it says to try."""
     assert "make run\n" in blocks(README.read_text())
     path = ":".join(folder for folder in os.environ["PATH"].split(":") if ".venv" not in folder)
-    with serving(clone, tmp_path / "log", ["make", "run"], PATH=path) as server:
+    with serving(clone, tmp_path / "log", ["make", "run"], INSTALL_SECONDS, PATH=path) as server:
         assert b"service" in server.get("/")[1]
         assert server.get("/nothing-here")[0] == 404
         printed = server.log.read_text()
@@ -126,6 +126,7 @@ def test_the_readme_of_a_service(preset: str, check: list[str], bake: Any, tmp_p
         service,
         tmp_path / "log",
         ["sh", "-ec", re.sub("^python(?=.* serve$)", "exec python", deploy, flags=re.MULTILINE)],
+        INSTALL_SECONDS,
         # Python compiles what it imports; pip would compile all that is installed.
         **settings | {"PATH": path, "PIP_NO_COMPILE": "1"},
     ) as server:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from manifest import TEMPLATE
-from running import run, serving
+from running import INSTALL_SECONDS, run, serving
 from updates import copy_template
 
 PAGE = (TEMPLATE / "docs/split-a-monolith.md").read_text()
@@ -32,7 +32,7 @@ def follow(folder: Path) -> Iterator[tuple[str, str]]:
                 _, _, port = code.strip().rpartition("PORT=")
                 command = ["sh", "-ec", re.sub("make serve.*", "exec make serve", code)]
                 log = folder / f"{len(addresses)}.log"
-                server = servers.enter_context(serving(folder, log, command, LOG_FORMAT="json"))
+                server = servers.enter_context(serving(folder, log, command, INSTALL_SECONDS, LOG_FORMAT="json"))
                 addresses[port if port.isdigit() else "8000"] = server.url
                 continue
             yield code, run(folder, "sh", "-ec", code)
