@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.request import urlopen
 
@@ -123,6 +124,11 @@ def computed(server: Server, what: str) -> int:
     return sum((line["event"], line.get("what")) == ("computed", what) for line in server.log_lines())
 
 
+def away(server: Server) -> int:
+    """How often a worker has said that Redis is away."""
+    return sum(line["event"] == "ephemeral_redis_away" for line in server.log_lines())
+
+
 @pytest.mark.slow
 def test_two_people_behind_one_cache_and_a_hundred_clients(start: Callable[..., Any]) -> None:
     with (
@@ -162,30 +168,26 @@ def test_two_people_behind_one_cache_and_a_hundred_clients(start: Callable[..., 
 def test_a_redis_that_is_paused_is_a_miss(start: Callable[..., Any]) -> None:
     with private("redis") as redis, start(REDIS_URL=redis.url, WEB_CONCURRENCY="2") as service:
 
-        def ask(times: int) -> list[float]:
-            """The seconds of two requests each, from the fewest on."""
-            seconds = []
-            for _ in range(times):
-                started = time.monotonic()
-                assert service.get("/as/ada")[0] == 200
-                assert service.get("/price") == (200, b"7")
-                seconds.append(time.monotonic() - started)
-            return sorted(seconds)
+        def seconds(path: str) -> float:
+            started = time.monotonic()
+            assert service.get(path)[0] == 200
+            return time.monotonic() - started
 
-        usual = ask(40)[20]  # On a machine that has other work too.
+        before = away(service)  # On a busy machine, it may have been slow.
         redis.pause()
         started = time.monotonic()
         assert service.get_many("/slow/two", 8) == [200] * 8
         assert time.monotonic() - started < 8 * 0.5  # Each has computed, at the same time.
-        answered = ask(200)
+        # In turns, because the machine has other work too.
+        usual, answered = zip(*((seconds("/as/ada"), seconds("/price")) for _ in range(200)), strict=True)
         # Nobody waits for REDIS_TIMEOUT, which is a second; half of them wait for nothing.
-        assert answered[100] < 0.05 + 2 * usual
-        assert answered[-10] < 1
+        assert median(answered) < 0.05 + 2 * median(usual)
+        assert sorted(answered)[-10] < 1
+        # Once for each worker.
+        assert 1 <= away(service) - before <= 2
         redis.resume()
         until(lambda: [headers_of(service, "/slow/two")["Age"] for _ in range(8)].count(None) == 0, 20)
         figures = service.get("/metrics", Authorization=f"Bearer {TOKEN}")[1].decode()
-        away = re.search(r'cache_requests_total\{name="[\w.]+price",result="away"\} (\d+)', figures)
-        assert away
-        assert int(away[1]) >= 200
-        # Once for each worker.
-        assert 1 <= sum(line["event"] == "ephemeral_redis_away" for line in service.log_lines()) <= 2
+        missed = re.search(r'cache_requests_total\{name="[\w.]+price",result="away"\} (\d+)', figures)
+        assert missed
+        assert int(missed[1]) >= 200

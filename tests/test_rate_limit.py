@@ -16,11 +16,19 @@ from manifest import MANIFEST
 from matrix import some
 from owned import Owned
 from redis import Redis
-from running import Server, in_production, until
-from servers import private
+from running import Server, add, in_production, until
+from servers import Private, private
 from test_readme import blocks
 
 TOKEN = secrets.token_hex(32)
+PATIENT = """
+import os
+
+from ..extensions.ephemeral import redis as ephemeral
+
+# On a machine that is busy with tests, Redis may take longer than a request waits for it.
+ephemeral.PATIENCE = float(os.environ.get("PATIENCE", ephemeral.PATIENCE))
+"""
 
 
 @pytest.mark.slow
@@ -42,6 +50,8 @@ def test_the_readme_of_a_service_followed(
 def start(request: pytest.FixtureRequest, bake: Callable[..., Service], tmp_path: Path) -> Callable[..., Any]:
     def start(answers: dict[str, str], **more: str) -> AbstractContextManager[Server]:
         service = bake(rate_limit="yes", server=request.param, project_name="Limiting", **answers).path
+        if "redis" in answers:
+            add(service, PATIENT)
         return in_production(service, tmp_path / "log", METRICS_TOKEN=TOKEN, **more)
 
     return start
@@ -53,53 +63,56 @@ def counted(server: Server, result: str) -> int:
     return int(found[1]) if found else 0
 
 
+def ask_many(service: Server, address: str, count: int) -> list[int]:
+    with ThreadPoolExecutor(50) as pool:
+        return list(pool.map(lambda _: service.get("/", **{"X-Forwarded-For": address})[0], range(count)))
+
+
 @pytest.mark.slow
 def test_four_workers_count_together_and_open_when_redis_is_away(start: Callable[..., Any]) -> None:
     settings = {"WEB_CONCURRENCY": "4", "RATE_LIMIT": "100/hour", "TRUSTED_PROXIES": "1"}
     settings["PROXY_STRIPS_UNDERSCORES"] = "true"
-    with (
-        private("redis") as redis,
-        start({"redis": "yes", "metrics": "yes"}, REDIS_URL=redis.url, **settings) as service,
-    ):
-        service.await_ready()
+    with private("redis") as redis:
+        settings["REDIS_URL"] = redis.url
         with Redis.from_url(redis.url) as client:
             # Counts are no data: to write each one to a busy disk takes longer than a request waits for.
             client.config_set("appendonly", "no")
+        with start({"redis": "yes", "metrics": "yes"}, PATIENCE="20", **settings) as service:
+            service.await_ready()
+            assert sorted(ask_many(service, "192.0.2.1", 1000)) == [200] * 100 + [429] * 900
+            assert [counted(service, result) for result in ("allowed", "refused", "open")] == [100, 900, 0]
+            assert ask_many(service, "192.0.2.2", 10) == [200] * 10  # Somebody else.
+            assert service.get_many("/livez", 200, 16) == [200] * 200
+            # One who writes an address before that of the proxy is still the same.
+            assert ask_many(service, "198.51.100.9, 192.0.2.1", 10) == [429] * 10
+        with start({"redis": "yes", "metrics": "yes"}, **settings) as service:
+            service.await_ready()
+            while_redis_is_away(service, redis)
 
-        def ask_many(address: str, count: int) -> list[int]:
-            with ThreadPoolExecutor(50) as pool:
-                return list(pool.map(lambda _: service.get("/", **{"X-Forwarded-For": address})[0], range(count)))
 
-        answers = ask_many("192.0.2.1", 1000)
-        assert set(answers) == {200, 429}
-        opened = counted(service, "open")  # Where Redis took too long, as it may on a busy machine.
-        assert 100 <= answers.count(200) <= 100 + opened
-        assert opened < 500, "Redis was not asked"
-        assert counted(service, "allowed") + counted(service, "refused") + opened == 1000
-        assert ask_many("192.0.2.2", 10) == [200] * 10  # Somebody else.
-        assert service.get_many("/livez", 200, 16) == [200] * 200
-        # One who writes an address before that of the proxy is still the same.
-        assert 429 in ask_many("198.51.100.9, 192.0.2.1", 10)
+def while_redis_is_away(service: Server, redis: Private) -> None:
+    def away() -> int:
+        return sum(line["event"] == "ephemeral_redis_away" for line in service.log_lines())
 
-        opened = counted(service, "open")
-        redis.pause()
-        seconds = []
-        for _ in range(200):
-            started = time.monotonic()
-            assert service.get("/", **{"X-Forwarded-For": "192.0.2.1"})[0] == 200
-            seconds.append(time.monotonic() - started)
-        # Nobody waits for REDIS_TIMEOUT, which is a second; half of them wait for nothing.
-        assert sorted(seconds)[100] < 0.5
-        assert counted(service, "open") == opened + 200
-        # Once for each worker, and for what was busy before: not for each request.
-        assert 1 <= sum(line["event"] == "ephemeral_redis_away" for line in service.log_lines()) <= 20
-        redis.resume()
-        until(lambda: ask_many("192.0.2.1", 20).count(429) > 10, 30)
+    opened, before = counted(service, "open"), away()
+    redis.pause()
+    seconds = []
+    for _ in range(200):
+        started = time.monotonic()
+        assert service.get("/", **{"X-Forwarded-For": "192.0.2.1"})[0] == 200
+        seconds.append(time.monotonic() - started)
+    # Nobody waits for REDIS_TIMEOUT, which is a second; half of them wait for nothing.
+    assert sorted(seconds)[100] < 0.5
+    assert counted(service, "open") == opened + 200
+    # Once for each worker: not for each request.
+    assert 1 <= away() - before <= 4
+    redis.resume()
+    until(lambda: ask_many(service, "192.0.2.1", 20).count(429) > 10, 30)
 
-        redis.stop()
-        assert ask_many("192.0.2.1", 50) == [200] * 50
-        redis.start()
-        until(lambda: ask_many("192.0.2.1", 200).count(429) > 50, 30)
+    redis.stop()
+    assert ask_many(service, "192.0.2.1", 50) == [200] * 50
+    redis.start()
+    until(lambda: ask_many(service, "192.0.2.1", 200).count(429) > 50, 30)
 
 
 @pytest.mark.slow
