@@ -110,11 +110,17 @@ class Reader:
         assert lines == [], lines
 
 
-def follow(reader: Reader, subject: str) -> None:
-    """Read the newest mail, and follow its link."""
-    reader.driver.get(f"{reader.site}/dev/mailbox")
-    assert subject in reader.texts("body")[0]
-    reader.driver.get(str(reader.find("a[href*='/dev/mailbox/']").get_attribute("href")))
+def follow(reader: Reader, subject: str, email: str) -> None:
+    """Wait for a mail, which is sent after the answer of the request, and follow its link."""
+
+    def places() -> list[int]:
+        reader.driver.get(f"{reader.site}/dev/mailbox")
+        told = f"{subject} to {email}, "
+        return [place for place, text in enumerate(reader.texts("li")) if text.startswith(told)]
+
+    until(places, 20, f"{subject} to {email}")
+    newest, *_ = places()
+    reader.driver.get(str(reader.all("li a")[newest].get_attribute("href")))
     (url,) = re.findall(r"http://localhost:\S+", reader.texts("body")[0])
     reader.driver.get(url)
     reader.look()
@@ -125,7 +131,7 @@ def sign_up(reader: Reader, email: str) -> None:
     reader.fill(email=email)
     reader.click("Send")
     assert reader.texts(".flash") == ["A mail with a link is on its way to you."]
-    follow(reader, "Finish your sign-up")
+    follow(reader, "Finish your sign-up", email)
     reader.fill(password=PASSWORD)
     reader.click("Save")
 

@@ -101,7 +101,7 @@ def test_an_account(reader: Reader, request: pytest.FixtureRequest) -> None:
     reader.click("Change your address")
     reader.fill(email=f"new-{email}")
     reader.click("Send")
-    follow(reader, "Confirm your address")
+    follow(reader, "Confirm your address", f"new-{email}")
     reader.click("Confirm")
     assert f"new-{email}" in reader.texts("main")[0]
     reader.click("Remove it")

@@ -313,7 +313,7 @@ def test_nobody_is_taken_over(reader: Reader, site: Site) -> None:
     reader.driver.get(f"{site.url}/accounts/sign-up")
     reader.fill(email="grace@example.com")
     reader.click("Send")
-    follow(reader, "Finish your sign-up")
+    follow(reader, "Finish your sign-up", "grace@example.com")
     reader.fill(password=PASSWORD)
     reader.click("Save")
     reader.click("Sign out")
