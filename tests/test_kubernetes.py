@@ -352,6 +352,7 @@ def test_the_service_answers_its_probes(preset: str, render: Callable[..., Rende
             PATH=f"{folder}/.venv/bin:{os.environ['PATH']}",
         )
     with serving(folder, tmp_path / "log", [".venv/bin/python", *web["command"][1:]], **settings) as server:
+        server.await_ready()
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             probe = web[name]["httpGet"]
             assert probe["port"] == "http"

@@ -20,12 +20,13 @@ from databases import private
 from manifest import FULL_WITHOUT_SQL, MANIFEST
 from matrix import some
 from receivers import listening_in
-from running import Server, add, in_production, prepare, required_settings, serving
+from running import START_SECONDS, Server, add, in_production, prepare, required_settings, serving, until
 from test_cost import OPCODES
 
 SERVER, CLIENT, ERROR = 2, 3, 2
 
 ROUTES = """
+import os
 from urllib.request import Request, urlopen
 
 from flask import request
@@ -33,6 +34,11 @@ from sqlalchemy import text
 
 from ..extensions import tracing
 from ..extensions.sqlalchemy import db
+
+
+@bp.get("/process")
+def process() -> ResponseReturnValue:
+    return str(os.getpid())
 
 
 @bp.get("/call")
@@ -75,6 +81,8 @@ def test_one_trace_from_the_caller_to_the_database(server: str, receiver: Any, b
         # The main process has forked, and must not have more threads for that.
         with serving(service, tmp_path / "off", command, **settings | {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}) as off:
             assert threads(front) == threads(back) == threads(off)
+        for server_of_two in (front, back):
+            until(lambda it=server_of_two: len(processes(it)) == 2, START_SECONDS)
         # So many that each worker answers some.
         traces = [os.urandom(16).hex() for _ in range(60)]
         caller = "b7ad6b7169203331"
@@ -113,6 +121,12 @@ def test_one_trace_from_the_caller_to_the_database(server: str, receiver: Any, b
         lines = [json.loads(line) for line in log.read_bytes().splitlines()]
         named = {line["trace_id"] for line in lines if line["event"] == "request" and line["path"] != "/livez"}
         assert named >= set(traces)
+
+
+def processes(server: Server) -> set[bytes]:
+    """The workers that answer, of some requests at once: one may have yet to start."""
+    with ThreadPoolExecutor(16) as pool:
+        return {number for _, number in pool.map(lambda _: server.get("/process"), range(16))}
 
 
 def threads(server: Server) -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ def create_app(config=None):
     if os.environ.get("FAIL") == "worker" and os.getpid() != MAIN or os.environ.get("FAIL") == "start":
         raise RuntimeError("the reason of the failure")
     app = make(config)
+
+    @app.get("/process")
+    def process():
+        time.sleep(0.02)
+        return str(os.getpid())
 
     @app.get("/wait/<int:ms>")
     def wait(ms):
@@ -118,6 +124,12 @@ class Running:
             return status(get(self.port, "/livez", timeout=5)) == 200
         return False
 
+    def answering(self) -> set[int]:
+        """The workers that answer some requests at once: the others may still be making their applications."""
+        with ThreadPoolExecutor(16) as pool:
+            answers = pool.map(lambda _: get(self.port, "/process"), range(16))
+            return {int(answer.rpartition(b"\n")[2]) for answer in answers}
+
     def end(self, seconds: float) -> float:
         """Send SIGTERM and return the seconds until the end."""
         begun = time.monotonic()
@@ -184,8 +196,7 @@ def start(service: Service, tmp_path: Path) -> Callable[..., Any]:
         try:
             until(server.live, 30)
             until(lambda: len(server.workers()) == int(settings["WEB_CONCURRENCY"]), 10)
-            # The others may still be making their applications.
-            time.sleep(1)
+            until(lambda: server.answering() == set(server.workers()), 30)
             yield server
         finally:
             with suppress(ProcessLookupError):

@@ -28,6 +28,8 @@ WRONG = {"refused": refusing, "dropped": black_hole, "silent": silent}
 PAGE = TEMPLATE / "docs/stores/README.md"
 COLUMNS = [*WRONG, "paused", "killed", "again after", "beyond bare"]
 ROUTES = """
+import os
+import time
 from datetime import UTC, datetime
 from importlib import import_module
 
@@ -41,6 +43,11 @@ make = package.create_app
 def create_app(config=None):
     app = make(config)
     example = import_module(f"{package.__name__}.blueprints.example.api.store")
+
+    @app.get("/process")
+    def process():
+        time.sleep(0.02)
+        return str(os.getpid())
 
     @app.post("/write/<name>")
     def write(name):
