@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from browsing import browser
 from manifest import TEMPLATE
-from running import Server, clean_environment, required_settings, run, serving
+from running import Server, clean_environment, required_settings, run, serving, until
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
@@ -349,8 +349,7 @@ def test_the_page_in_a_browser(docs: Server, driver: webdriver.Chrome, prefix: s
         driver.save_screenshot(str(TEMPLATE / "docs/images/api-docs.png"))
     click("#operations-conversions-convert .execute")
     find("#operations-conversions-convert .live-responses-table .response-col_status")
-    answer = driver.find_element(By.CSS_SELECTOR, ".live-responses-table").text
-    assert re.search(r'200.*"fahrenheit": 68', answer, re.DOTALL), answer
+    until(lambda: re.search(r'200.*"fahrenheit": 68', find(".live-responses-table").text, re.DOTALL), 20)
     resources = driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert {name for name in resources if not name.startswith(docs.url)} == set()
     assert driver.get_log("browser") == []

@@ -15,7 +15,7 @@ from manifest import TREE, owners, tree_files
 from matrix import some
 from owned import Owned
 from rendering import of_the_hook, said
-from running import Server, run, serving
+from running import Server, run, serving, until
 from test_readme import blocks
 from updates import commit, copy_template, create, create_committed, files, update
 
@@ -221,7 +221,7 @@ def test_a_german_reader(server: Server, script: bool) -> None:
         assert reader.texts("h1") == ["Nicht gefunden"]
         reader.open("/notes?q=butter")
         reader.find("section a[lang=en]").click()
-        assert driver.current_url == f"{server.url}/notes?q=butter&lang=en"
+        until(lambda: driver.current_url == f"{server.url}/notes?q=butter&lang=en", 20)
         assert (reader.find("html").get_attribute("lang"), reader.texts("h1")) == ("en", ["Notes"])
         reader.look()
         reader.open("/notes/new")

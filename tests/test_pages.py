@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import Reader, browser
@@ -111,11 +112,16 @@ def search(reader: Reader, title: str, words: str, found: list[str]) -> None:
     reader.fill(q=words)
     if title == "Plain":
         reader.click("Search")
-    until(lambda: reader.texts("#notes li") == found, 20)
+    # While it is typed, there may be answers to a part of it.
+    until(lambda: asked(reader) == [words] and reader.texts("#notes li") == found, 20)
     assert (reader.find("html") == before) == (title != "Plain")
     assert reader.find("[name=q]").get_attribute("value") == words
-    until(lambda: "q=" in reader.driver.current_url, 20)
     reader.look()
+
+
+def asked(reader: Reader) -> list[str]:
+    """What the address of the page asks for."""
+    return parse_qs(urlsplit(reader.driver.current_url).query).get("q", [])
 
 
 @pytest.mark.slow
