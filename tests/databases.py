@@ -72,8 +72,10 @@ def private(engine: str) -> Iterator[Private]:
         url = f"mysql://owner:{PASSWORD}@127.0.0.1:{port}/test"
 
     def ready(port: int) -> bool:
-        """PostgreSQL listens while it still starts, and refuses whoever connects."""
-        command = [client, "--quiet", "--host=127.0.0.1", f"--port={port}"] if engine == "postgresql" else ["true"]
+        """PostgreSQL listens while it still starts, and refuses whoever connects; MariaDB makes its socket after that."""
+        if engine == "mysql":
+            return listening(port) and (folder / "socket").exists()
+        command = [client, "--quiet", "--host=127.0.0.1", f"--port={port}"]
         return listening(port) and subprocess.run(command, check=False).returncode == 0
 
     try:

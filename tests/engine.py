@@ -120,7 +120,7 @@ def engine(python: str) -> Iterator[Engine]:
         )
     try:
         until(lambda: process.poll() is not None or (folder / "socket").exists(), START_SECONDS)
-        trial = ["timeout", "60", str(docker), "run", "--rm", "--init", "--publish=127.0.0.1:8000:8000", image, "true"]
+        trial = ["timeout", "180", str(docker), "run", "--rm", "--init", "--publish=127.0.0.1:8000:8000", image, "true"]
         done = subprocess.run(trial, env=os.environ | environment, capture_output=True, text=True, check=False)
         if done.returncode:
             told = f"this machine runs no containers: {' '.join(trial)}\n{done.stderr}{log.read_text()}"

@@ -128,7 +128,7 @@ def look_for_tokens(service: Guarded) -> None:
 @pytest.mark.slow
 def test_while_the_database_is_away(bake: Any, tmp_path: Path) -> None:
     """Nobody knows who asks: 503, and neither 401 nor an answer. What cannot be a token is still 401."""
-    with guarded(bake, tmp_path, "postgresql", DATABASE_CONNECT_TIMEOUT="0.5") as service:
+    with guarded(bake, tmp_path, "postgresql") as service:
         sent = service.bearer("notes:read")
         assert service.ask("GET", NOTES, **sent)[0] == 200
         service.database.stop()

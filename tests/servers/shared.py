@@ -20,7 +20,7 @@ from .processes import Private, born, send, tree
 from .stores import SERVERS, Given, given
 
 #: A folder a run, by the number of its process, and one for what developers start.
-FOLDERS = Path(__file__).parents[2] / "build/servers"
+FOLDERS = Path(os.environ.get("SERVERS_FOLDERS") or Path(__file__).parents[2] / "build/servers")
 #: In the environment of workers: the folder of their run.
 VARIABLE = "SHARED_SERVERS"
 #: What this process has started: Python warns of a process that is forgotten while it runs.
