@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Self
 
 import psycopg
@@ -261,7 +261,7 @@ class Load:
     def __init__(self, server: Server, clients: int) -> None:
         self.port = int(server.url.rpartition(":")[2])
         self.clients = clients
-        self.ended = Event()
+        self.ended, self.lock = Event(), Lock()
         self.statuses: Counter[int] = Counter()
         self.acknowledged: set[int] = set()
         self.slowest = 0.0
@@ -282,8 +282,9 @@ class Load:
         while not self.ended.is_set():
             started = time.monotonic()
             status, headers, body = request(self.port, "POST", "/marks")
-            self.slowest = max(self.slowest, time.monotonic() - started)
-            self.statuses[status] += 1
+            with self.lock:
+                self.slowest = max(self.slowest, time.monotonic() - started)
+                self.statuses[status] += 1
             if status == 201:
                 self.acknowledged.add(json.loads(body)["id"])
             elif (status, headers.get("Retry-After"), headers.get_content_type()) != (
