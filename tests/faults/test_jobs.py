@@ -482,6 +482,9 @@ def test_one_of_several_schedulers_sends(either: Lab) -> None:
     either.settings |= {"EVERY": "2"}
     either.start("worker")
     schedulers = [either.start("scheduler") for _ in range(3)]
+    # While all these start, on a busy machine, the first ones run late: they are not counted.
+    until(lambda: len(either.count("tick")) > 1, 30)
+    started = max(either.count("tick"))
     for _ in range(3):
         time.sleep(4)
         either.kill(schedulers.pop(0))
@@ -497,7 +500,8 @@ def test_one_of_several_schedulers_sends(either: Lab) -> None:
     ticks = either.count("tick")
     print(f"{len(ticks)} times in {max(ticks) - min(ticks) + 1}, {sum(ticks.values()) - len(ticks)} twice")
     # A job that waited for the worker may run in the time of the next.
-    assert sum(before.values()) in (max(before) - min(before), max(before) - min(before) + 1)
+    sent = sum(times for tick, times in before.items() if tick > started)
+    assert sent in (max(before) - started - 1, max(before) - started)
 
 
 @pytest.mark.parametrize("fault", [refusing, black_hole, silent])
