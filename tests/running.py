@@ -167,7 +167,7 @@ class Server:
         until(lambda: self.get_many("/readyz", 20) == [200] * 20, START_SECONDS)
 
     def await_requests(self, count: int) -> None:
-        """Wait until so many requests are in the log: one is logged when its answer has been sent."""
+        """Wait until so many requests, probes included, are in the log: a large answer is logged when it has been sent."""
         until(lambda: self.log.read_bytes().count(b'"event":"request"') >= count, LOG_SECONDS)
 
     def log_lines(self) -> list[dict[str, object]]:
