@@ -70,7 +70,7 @@ def main() -> None:
     arguments = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     copy_template(FOLDER / "template")
-    port = free_port()
+    port = free_port(arguments.services + 1)
     # What is installed is in uv's cache then.
     warm = write_file(3, port)
     fleet("sync")

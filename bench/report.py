@@ -78,8 +78,8 @@ def reasons(goals: list[dict[str, Any]]) -> list[str]:
     """Why goals are missed, and what was tried."""
     missed: dict[str, list[str]] = {}
     for goal in goals:
-        if goal["why"] and not goal["met"]:
-            missed.setdefault(goal["why"], []).append(goal["what"])
+        if not goal["met"]:
+            missed.setdefault(goal["why"] or "nobody has looked yet.", []).append(goal["what"])
     lines = [f"- {'; '.join(whats)}: {why}" for why, whats in missed.items()]
     return ["What is missed, and why:\n\n" + "\n".join(lines)] if lines else []
 

@@ -21,6 +21,14 @@ from urllib.request import Request, urlopen
 from manifest import OPTIONS
 
 BIN = Path(sys.executable).parent
+#: For a module of a service. On a machine that is busy with tests, Redis may take longer than a request waits for it.
+PATIENT = """
+import os
+
+from ..extensions.ephemeral import redis as ephemeral
+
+ephemeral.PATIENCE = float(os.environ.get("PATIENCE", ephemeral.PATIENCE))
+"""
 START_SECONDS = 60
 #: Of a command that installs what it starts.
 INSTALL_SECONDS = 300
@@ -103,25 +111,26 @@ GIVEN: set[int] = set()
 
 
 def own_ports() -> range:
-    """Ports that no other worker of pytest gives away, below those that Linux gives to clients.
+    """Ports that no other worker of pytest gives away, nor the tests of services, which have those from 22,000 on.
 
     A server that is told its port takes it seconds later, in which somebody else could be told the same.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
-    count = 22_000 // workers
+    count = 12_000 // workers
     return range(10_000 + number * count, 10_000 + (number + 1) * count)
 
 
 def free_port(count: int = 1) -> int:
     """The first of so many ports in a row that are free, and stay so until a server of this process takes them."""
     mine = own_ports()
-    while True:
+    for _ in range(1000):
         first = mine[secrets.randbelow(len(mine) - count + 1)]
         wanted = range(first, first + count)
         if GIVEN.isdisjoint(wanted) and all(map(is_free, wanted)):
             GIVEN.update(wanted)
             return first
+    raise AssertionError(f"no {count} ports in a row are free in {mine}")
 
 
 def is_free(port: int) -> bool:
@@ -169,6 +178,10 @@ class Server:
     def await_requests(self, count: int) -> None:
         """Wait until so many requests, probes included, are in the log: a large answer is logged when it has been sent."""
         until(lambda: self.log.read_bytes().count(b'"event":"request"') >= count, LOG_SECONDS)
+
+    def count(self, event: str) -> int:
+        """How often an event is in the log."""
+        return sum(line["event"] == event for line in self.log_lines())
 
     def log_lines(self) -> list[dict[str, object]]:
         # As bytes: in a text, a path with U+2028 or U+0085 in it would end a line, which to JSON it does not.

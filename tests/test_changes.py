@@ -489,6 +489,32 @@ def test_alternatives_without_names_that_hold_themselves() -> None:
     assert found == [f"POST /s, request body{where}: object is no longer accepted" for where in ("", ", a")]
 
 
+def test_the_alternative_that_is_told_apart_is_named() -> None:
+    """Wherever it stands: the first one here is new, and tells itself by nothing."""
+
+    def one(kind: str, **told: Any) -> Any:
+        members = {"k": {"const": kind}, "x": {"type": "integer", **told}}
+        return {"type": "object", "properties": members, "required": ["k"]}
+
+    new = {"type": "object", "properties": {"z": {"type": "string"}}, "required": ["z"]}
+    old = many(1, put("components/schemas/S0", {"oneOf": [one("a"), one("b")]}))
+    other = many(1, put("components/schemas/S0", {"oneOf": [new, one("b"), one("a", maximum=3)]}))
+    assert list(breaking(old, other)) == ["POST /s, request body, x: maximum is narrowed, from none to 3"]
+
+
+def test_values_are_looked_into() -> None:
+    """What is listed may be any value of a type that has it."""
+    asked = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    for listed, found in (
+        ([{"a": 1}, {"a": 2, "b": []}], []),
+        ([{"a": "x"}], ["{'a': 'x'} is no longer accepted"]),
+        ([{}], ["{} is no longer accepted"]),
+    ):
+        old = many(1, put("components/schemas/S0", {"enum": listed}))
+        lines = [*breaking(old, many(1, put("components/schemas/S0", asked)))]
+        assert lines == [f"POST /s, request body: {line}" for line in found]
+
+
 def pet(told: dict[str, Any], **children: Any) -> dict[str, Any]:
     """Schemas of which a discriminator tells by its children, and these."""
     parent = {"type": "object", "properties": {"k": {"type": "string"}}, "discriminator": {"propertyName": "k", **told}}

@@ -62,6 +62,8 @@ NARROWER: dict[str, tuple[Schema, Schema]] = {
     "format": (TEXT, {**TEXT, "format": "uuid"}),
     "encoding": (TEXT, {**TEXT, "contentEncoding": "base64"}),
     "values": (TEXT, {**TEXT, "enum": ["a", "b"]}),
+    "a member of a value": ({"type": "object", "properties": {"a": INT}, "required": ["a"]}, {"enum": [{"a": 1}]}),
+    "items of a value": ({"type": "array", "items": INT}, {"enum": [[1, 2]]}),
     "fewer values": ({"enum": ["a", "b"]}, {"enum": ["a"]}),
     "one value": ({**TEXT, "enum": ["a", "b"]}, {**TEXT, "const": "a"}),
     "numbers": ({"enum": [1, 2]}, {"enum": [1]}),

@@ -15,7 +15,7 @@ from typing import Any
 import cruft
 import pytest
 import updates
-from manifest import PRESETS
+from manifest import OPTIONS, PRESETS
 from matrix import few, some
 from updates import (
     commit,
@@ -618,8 +618,9 @@ def test_edits_survive(template: Path, tmp_path: Path, service: Path) -> None:
         assert files(service) == files(fresh)
 
 
+(CLIENT,) = OPTIONS["metrics"]["requires"]
 CONFLICTS = {
-    "pyproject.toml": ('    "prometheus-client>=0.22,<1",\n', '    "prometheus-client>=0.22,<0.30",\n'),
+    "pyproject.toml": (f'    "{CLIENT}",\n', f'    "{CLIENT}.1",\n'),
     "README.md": ("## Metrics\n", "## Our metrics\n"),
     ".env.example": ("#METRICS_TOKEN=", "METRICS_TOKEN=mine"),
     "src/flask_service/modules.py": (

@@ -16,8 +16,8 @@ contract: $(VENV)/ready ## Name what breaks clients of the last git tag, or the 
 	for consumer in $(CONSUMERS); do echo "openapi.json, as $$consumer knows it:"; \
 		$(CHANGES) "$$consumer" openapi.json || failed=1; done; test -z "$$failed"
 
-fuzz: | $(UV) ## Look for mistakes of the service that runs on PORT, by schemathesis
-	$(UV) tool run --quiet --from 'schemathesis>=4.32,<5' schemathesis run http://127.0.0.1:$(PORT)/api/v1/openapi.json
+fuzz: | $(UV) ## Look for mistakes of the service that runs on PORT, by schemathesis; ARGS="--max-examples=9" are its own
+	$(UV) tool run --quiet --from 'schemathesis>=4.32,<5' schemathesis run http://127.0.0.1:$(PORT)/api/v1/openapi.json $(ARGS)
 
 # The template brings the program.
 stubs: $(VENV)/ready ## Write typed views and schemas of the contract in the file CONTRACT as a blueprint, to be filled in

@@ -129,10 +129,15 @@ class Shape:
         found += [(bound * sign, False) for bound in self.said.get(exclusive, ()) if not isinstance(bound, bool)]
         found += [(len(self.heads), True)] if word == "maxItems" and self.rest is False else []
         limit, included = min([*found, _unbound(word)])
-        if self.kind == "integer" and math.isfinite(limit):  # Below 9 is at most 8.
+        if self.kind == "integer" and abs(limit) != math.inf:  # Below 9 is at most 8.
             whole = math.floor(limit)
             return whole - (whole == limit and not included), True
         return limit, included
+
+    def member(self, name: str) -> Any:
+        """The schema of a property, whether it has a name of its own or not."""
+        unnamed = (part for pattern, part in self.patterns.items() if _matches(pattern, name))
+        return self.properties[name] if name in self.properties else next(unnamed, self.extra)
 
     def rules(self, word: str) -> list[Any]:
         """What a keyword asks for that is only compared."""
@@ -506,8 +511,7 @@ class Comparison:
         elif sent or old.extra is not False:
             yield from self._claims(".*", (old.document, old.extra), (new.document, new.extra), sent=sent)
         for name in [name for name in new.properties if name not in old.properties and name not in hidden[1]]:
-            # What had no name of its own was one of these.
-            given = next((part for pattern, part in old.patterns.items() if _matches(pattern, name)), old.extra)
+            given = old.member(name)  # What had no name of its own.
             anything = any(not each.shape.parts for each in self._choices(old.document, given))
             if given is not False and (name in old.required or not anything):
                 both = (old.document, given), (new.document, new.properties[name])
@@ -541,7 +545,7 @@ class Comparison:
                 gone.append(shape.kind)
             elif listed is not None:
                 for value in listed.values():
-                    if not any(each.shape.takes(value) for each in near):
+                    if not any(self._takes(each.shape, value) for each in near):
                         yield Claim("", f"{value!r} is {'no longer accepted' if sent else 'a new value'}")
             elif not wide:
                 yield Claim("", "only some values are accepted now" if sent else "it may be any value now")
@@ -550,6 +554,20 @@ class Comparison:
         if kinds := ", ".join(dict.fromkeys(gone)):
             are = "are" if "," in kinds else "is"
             yield Claim("", f"{kinds} {are} no longer accepted" if sent else f"it may be {kinds} now")
+
+    def _takes(self, shape: Shape, value: Any) -> bool:
+        """Whether a value is of a shape, with all that it holds."""
+        held: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            held = [(value[name], shape.member(name)) for name in value]
+        elif isinstance(value, list):
+            held = [*zip(value, [*shape.heads, *[shape.rest] * len(value)], strict=False)]
+        if not shape.takes(value) or (isinstance(value, dict) and not shape.required.keys() <= value.keys()):
+            return False
+        return shape.values is not None or all(
+            any(self._takes(each.shape, inner) for each in self._choices(shape.document, schema))
+            for inner, schema in held
+        )
 
     def _need(self, one: Choice, needed: list[Choice], offered: list[Choice], *, sent: bool) -> Claims:
         """An alternative has to fit into one of those that are offered, whatever their names and their order are."""
@@ -560,7 +578,7 @@ class Comparison:
             tags = self._tags(one.shape.document, one)
             place = offered[[each is one for each in rivals].index(True) % len(offered)]
             nearest = sorted(offered, key=lambda each: (each.name != one.name, each is not place))
-            alike = [(each, self._alike(one, each)) for each in nearest]
+            alike = sorted(((each, self._alike(one, each)) for each in nearest), key=lambda each: not each[1])
             offered = [each for each, shared in alike if shared is not None]
             told = any(shared for _, shared in alike) or one.name in {each.name for each in offered[:1]} - {""}
             label = " ".join(f"{member}={json.loads(value)}" for member, value in tags.items()) or one.name
@@ -692,7 +710,9 @@ def _bounds(old: Shape, new: Shape, *, sent: bool) -> Claims:
             limits = (old.limit(word), new.limit(word))
             shown = ["none" if limit == _unbound(word) else limit[0] * sign for limit in limits]
             name = word if asked[1] else f"exclusiveM{word[1:]}"
-            yield Claim("", f"{name} is {'narrowed' if sent else 'widened'}, from {shown[0]} to {shown[1]}")
+            moved = f"{'narrowed' if sent else 'widened'}, from {shown[0]} to {shown[1]}"
+            itself = f"{shown[1]} itself, which {'is no longer accepted' if sent else 'it may be now'}"
+            yield Claim("", f"{name} is {moved if shown[0] != shown[1] else itself}")
     for word in [word for word in offered.said if word in old.words]:
         told = [*needed.rules(word), *([1] if word == "multipleOf" and needed.kind == "integer" else [])]
         if not all(any(_holds(word, one, other) for one in told) for other in offered.rules(word)):

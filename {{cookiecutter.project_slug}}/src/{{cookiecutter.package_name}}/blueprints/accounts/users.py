@@ -28,7 +28,7 @@ from .models import RecoveryCode, SignIn, User
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How long somebody stays signed in at most, and for how long a device may be idle: one to be remembered, and any other.
+#: How long somebody stays signed in at most; how long a device may be idle that is remembered, and one that is not.
 LIFETIME, REMEMBERED_IDLE, IDLE = timedelta(days=30), timedelta(days=14), timedelta(days=1)
 #: How long after a sign-in sensitive changes are possible without a new one.
 RECENT = timedelta(minutes=15)
