@@ -95,7 +95,7 @@ def add_kind(service: Owned, other: Path) -> None:
     text = project.read_text()
     for anchor, line in (
         ("    # Your dependencies go below this line.\n", f"{requirement}\n"),
-        ('    "*/core/*",\n', f"{omitted}\n"),
+        ('    "*/src/marks/core/*",\n', f"{omitted}\n".replace(f"/{module.parents[1].name}/", "/marks/")),
         (
             "# Settings of your tools go below this line.\n",
             f"\n[[tool.mypy.overrides]]\n{untyped}\nignore_missing_imports = true\n",
