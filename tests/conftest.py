@@ -25,6 +25,10 @@ pytest_plugins = ["costs", "servers.shared", "since"]
 # An index of packages is several servers: of what one tells of a new release, the next may know nothing for days.
 os.environ.setdefault("UV_EXCLUDE_NEWER", str(datetime.now(UTC).date() - timedelta(days=7)))
 
+# `make test ARGS=...` would be the arguments of each `make` that tests call.
+for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES"):
+    os.environ.pop(name, None)
+
 # Where Python is told to write no bytecode, each worker would rewrite the asserts of all tests, and each program that
 # tests start would compile its libraries. What workers compile lies in build/, and not among the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
