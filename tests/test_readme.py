@@ -135,16 +135,16 @@ def test_the_readme_of_a_service(preset: str, check: list[str], bake: Any, tmp_p
     assert server.process.returncode == 0
 
 
-def test_commands_are_found_in_a_fresh_shell(bake: Any) -> None:
+def test_commands_are_found_in_a_fresh_shell(render: Any) -> None:
     """Nothing is activated there: a command of the environment is named by its path."""
-    text = bake(preset="full").read("README.md")
+    text = render(preset="full").read("README.md")
     assert ".venv/bin/flask " in text
     assert re.findall(r"(?:^|[`$(;|&] ?)(?:flask|mypy|pytest|python tools|ruff|uvx?) .*", text, re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_commands_of_make_exist(preset: str, bake: Any) -> None:
-    service = bake(preset=preset)
+def test_the_commands_of_make_exist(preset: str, render: Any) -> None:
+    service = render(preset=preset)
     files = "\n".join(service.read(name) for name in service.files if name == "Makefile" or name.endswith(".mk"))
     targets = {*re.findall(r"^([a-z]+):", files, re.MULTILINE)}
     named = {*re.findall(r"(?:^|`|=\S* )make ([a-z]+)", service.read("README.md"), re.MULTILINE)}

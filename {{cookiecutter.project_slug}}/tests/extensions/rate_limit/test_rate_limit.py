@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from time import monotonic
 from types import ModuleType
 from typing import Any
 
@@ -38,18 +39,14 @@ def test_a_request_beyond_the_limit_is_refused(make: Make, clock: Any) -> None:
     assert client.get("/").status_code == 200
 
 
-@pytest.mark.parametrize(("text", "window"), [("2/minute", 60), ("2/hour", 3600), ("2/day", 86400)])
+@pytest.mark.parametrize(("text", "window"), [("2/second", 1), ("2/minute", 60), ("2/hour", 3600), ("2/day", 86400)])
 def test_windows(make: Make, clock: Any, text: str, window: int) -> None:
-    app = make(RATE_LIMIT=text)
+    app, started = make(RATE_LIMIT=text), monotonic()
     assert app.test_client().get("/").headers["RateLimit-Policy"] == f'"default";q=2;w={window}'
-    assert statuses(app, "/", 3)[-1] == 429
+    # On a busy machine, a second may be over.
+    assert statuses(app, "/", 3)[-1] == 429 or monotonic() - started > window
     clock.move(window + 0.1)
     assert statuses(app, "/", 2) == [200, 200]
-
-
-def test_a_window_of_a_second(make: Make) -> None:
-    """Its end is not waited for: on a busy machine, three requests take longer."""
-    assert make(RATE_LIMIT="2/second").test_client().get("/").headers["RateLimit-Policy"] == '"default";q=2;w=1'
 
 
 def test_unset_it_adds_nothing(make: Make, probe: Callable[..., Flask]) -> None:
